@@ -54,7 +54,7 @@ def tag(python: str) -> str:
 
 def shipped(name: str) -> dict[str, tuple[str, ...]]:
     """The published files of each package, by its folder."""
-    found: dict[str, tuple[str, ...]] = {}
+    by_folder: dict[str, tuple[str, ...]] = {}
     for head, text in sections(name):
         if head.startswith("SHIPPED "):
             _, stem, folder = f"{head} .".split(" ")[:3]
@@ -65,8 +65,8 @@ def shipped(name: str) -> dict[str, tuple[str, ...]]:
                     f"{stem}-{tag(py)}-{platform}.whl" for py in pythons.split() for platform in platforms.split()
                 ]
                 files += [f"{stem}.tar.gz"] if line == "sdist" else []
-            found[folder] = tuple(files)
-    return found
+            by_folder[folder] = tuple(files)
+    return by_folder
 
 
 def unpacked(name: str, root: Path) -> Path:
@@ -151,8 +151,8 @@ def test_what_is_written_is_read_by_doit_and_a_second_run_proposes_nothing(
 
 def table(root: Path, folder: str = ".") -> dict[str, Any]:
     """`[tool.cartwheel]` as it was written."""
-    found: dict[str, Any] = tomllib.loads((root / folder / "pyproject.toml").read_text())["tool"]["cartwheel"]
-    return found
+    settings: dict[str, Any] = tomllib.loads((root / folder / "pyproject.toml").read_text())["tool"]["cartwheel"]
+    return settings
 
 
 def after_adoption(name: str, root: Path) -> Path:
@@ -161,26 +161,26 @@ def after_adoption(name: str, root: Path) -> Path:
 
 
 def test_a_package_below_the_root_has_its_table_there_with_the_form_of_its_tags(tmp_path: Path) -> None:
-    found = table(after_adoption("monorepo", tmp_path / "x"))
-    assert found["packages"] == ["bindings/python"]
-    assert found["tag"] == "python-v{version}"
-    assert found["test"] == {"extras": ["testing"]}
-    assert found["index"] == {"pypi": {"auth": "token"}}
-    assert "publish" not in found  # the crates have a workflow and tags of their own
+    settings = table(after_adoption("monorepo", tmp_path / "x"))
+    assert settings["packages"] == ["bindings/python"]
+    assert settings["tag"] == "python-v{version}"
+    assert settings["test"] == {"extras": ["testing"]}
+    assert settings["index"] == {"pypi": {"auth": "token"}}
+    assert "publish" not in settings  # the crates have a workflow and tags of their own
 
 
 def test_settings_of_cibuildwheel_and_of_the_workflow_are_taken_over(tmp_path: Path) -> None:
-    found = table(after_adoption("cibuildwheel-cpp", tmp_path / "x"))
-    assert found["test"] == {"command": ["pytest", "{package}/tests", "-q"], "requires": ["pytest", "numpy"]}
-    assert found["changelog"] == {"file": "CHANGES.rst"}
-    assert found["ci"] == {"trigger": "release"}
-    assert found["index"] == {"pypi": {"auth": "token"}}
+    settings = table(after_adoption("cibuildwheel-cpp", tmp_path / "x"))
+    assert settings["test"] == {"command": ["pytest", "{package}/tests", "-q"], "requires": ["pytest", "numpy"]}
+    assert settings["changelog"] == {"file": "CHANGES.rst"}
+    assert settings["ci"] == {"trigger": "release"}
+    assert settings["index"] == {"pypi": {"auth": "token"}}
 
 
 def test_a_place_to_practise_is_known_by_its_token(tmp_path: Path) -> None:
-    found = table(after_adoption("testpypi-token", tmp_path / "x"))
-    assert found["index"]["testpypi"] == {"auth": "token"}
-    assert found["test"] == {"command": ["pytest", "{package}/tests-py"], "requires": ["pytest"]}
+    settings = table(after_adoption("testpypi-token", tmp_path / "x"))
+    assert settings["index"]["testpypi"] == {"auth": "token"}
+    assert settings["test"] == {"command": ["pytest", "{package}/tests-py"], "requires": ["pytest"]}
 
 
 def test_each_of_several_packages_has_its_own_tags_and_pure_members_their_own_table(tmp_path: Path) -> None:

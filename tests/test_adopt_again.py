@@ -34,8 +34,8 @@ def committed(root: Path) -> None:
 
 
 def table(root: Path) -> dict[str, Any]:
-    found: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["cartwheel"]
-    return found
+    settings: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["cartwheel"]
+    return settings
 
 
 def test_wheels_that_a_workflow_builds_since_the_adoption_are_proposed_once(tmp_path: Path) -> None:
@@ -111,10 +111,12 @@ def test_a_package_whose_folder_was_deleted_is_taken_out(tmp_path: Path) -> None
 
 
 def test_files_that_git_ignores_are_added_by_force(tmp_path: Path) -> None:
-    found, _ = adopted(tmp_path / "x", **{".gitignore": "dodo.py\n.cartwheel/\ndist/\n"})
-    assert found.ignored == ("dodo.py",)
-    assert next_commands(found, written=True)[0] == 'git add --force dodo.py && git commit -m "Release with cartwheel"'
-    assert any(note.startswith("git ignores dodo.py; ") for note in found.notes)
+    adoption, _ = adopted(tmp_path / "x", **{".gitignore": "dodo.py\n.cartwheel/\ndist/\n"})
+    assert adoption.ignored == ("dodo.py",)
+    assert (
+        next_commands(adoption, written=True)[0] == 'git add --force dodo.py && git commit -m "Release with cartwheel"'
+    )
+    assert any(note.startswith("git ignores dodo.py; ") for note in adoption.notes)
     assert not adopted(tmp_path / "y")[0].ignored
 
 
@@ -122,8 +124,8 @@ def test_targets_without_a_machine_for_their_tests_are_told_by_adopt(tmp_path: P
     text = FLOW.replace("maturin-action@v1\n", "maturin-action@v1\n        with: { target: s390x }\n").replace(
         "[ubuntu-latest, macos-14]", "[ubuntu-latest]"
     )
-    found, _ = adopted(tmp_path / "x", workflow=text, **{"tests/test_x.py": ""})
-    assert [note for note in found.notes if note.startswith("no machine of the pipeline runs the tests of s390x-")]
+    adoption, _ = adopted(tmp_path / "x", workflow=text, **{"tests/test_x.py": ""})
+    assert [note for note in adoption.notes if note.startswith("no machine of the pipeline runs the tests of s390x-")]
 
 
 def test_a_pipeline_file_of_the_user_is_left_and_another_name_is_chosen(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_packages_that_a_script_installs_in_the_container_make_an_image(tmp_path
         "ubuntu-latest | target: x86_64, manylinux: musllinux_1_2, before-script-linux: apk add openssl-dev",
         *EVERYWHERE[1:],
     )
-    found, table = adopted(tmp_path / "x", workflow=text)
+    adoption, table = adopted(tmp_path / "x", workflow=text)
     rows = {row["select"]: row for row in table["overrides"]}
     assert rows[MUSL]["image"] == "dockerfile:wheels-2.Dockerfile"
     one = {key: value for row in table["overrides"] if row["select"] == LINUX for key, value in row.items()}
@@ -113,7 +113,7 @@ def test_packages_that_a_script_installs_in_the_container_make_an_image(tmp_path
         "ARG POLICY\nARG ARCH\nFROM quay.io/pypa/${POLICY}_${ARCH}\nRUN yum install -y openssl-devel perl-IPC-Cmd\n"
     )
     assert "apk add openssl-dev" in (tmp_path / "x" / "wheels-2.Dockerfile").read_text()
-    assert any("Linux wheels are then built in a container" in note for note in found.notes)
+    assert any("Linux wheels are then built in a container" in note for note in adoption.notes)
 
 
 def test_packages_that_are_installed_on_the_runner_itself_are_a_step_of_the_build_jobs(tmp_path: Path) -> None:
@@ -183,9 +183,11 @@ def test_platforms_that_are_cross_compiled_are_planned_as_cibuildwheel_builds_th
 ) -> None:
     crate = PYO3.replace(', features = ["abi3-py311"]', "")
     env = f"        env: {{ CIBW_PLATFORM: {platform} }}\n"
-    found, table = adopted(tmp_path / "x", workflow=cibuildwheel(runner, env=env), **{"Cargo.toml": crate})
-    made = {Path(file).stem.rpartition("-")[2] for file in found.packages[0].planned if file.endswith(".whl")}
-    assert made == set(tags)
+    adoption, table = adopted(tmp_path / "x", workflow=cibuildwheel(runner, env=env), **{"Cargo.toml": crate})
+    tags_of_wheels = {
+        Path(file).stem.rpartition("-")[2] for file in adoption.packages[0].planned if file.endswith(".whl")
+    }
+    assert tags_of_wheels == set(tags)
     assert "3.12" not in str(table.get("python"))
 
 
@@ -411,17 +413,17 @@ def build_steps(table: dict[str, Any]) -> list[str]:
 def test_packages_that_an_earlier_step_installs_are_a_step_of_the_build_jobs(
     tmp_path: Path, runner: str, script: str, lines: list[str]
 ) -> None:
-    found, table = adopted(tmp_path / "x", workflow=job(runner, script, BUILD))
+    adoption, table = adopted(tmp_path / "x", workflow=job(runner, script, BUILD))
     assert build_steps(table) == lines
-    assert not any("before the build there, and not taken over" in note for note in found.notes)
+    assert not any("before the build there, and not taken over" in note for note in adoption.notes)
 
 
 def test_packages_of_the_runner_do_not_reach_a_build_in_a_container(tmp_path: Path) -> None:
     text = job("ubuntu-latest", "sudo apt-get install -y libpcap-dev", "npm ci", "uses PyO3/maturin-action@v1")
-    found, table = adopted(tmp_path / "x", workflow=text)
+    adoption, table = adopted(tmp_path / "x", workflow=text)
     assert build_steps(table) == []
     assert "overrides" not in table
-    assert any("not taken over: 'npm ci'; if the wheels need it" in note for note in found.notes)
+    assert any("not taken over: 'npm ci'; if the wheels need it" in note for note in adoption.notes)
 
 
 def test_packages_of_a_jobs_manylinux_container_make_an_image(tmp_path: Path) -> None:
@@ -444,9 +446,9 @@ def test_what_comes_before_a_build_and_is_not_taken_over_is_named(tmp_path: Path
         "apt-get install -y later",
         container="fedora:44",
     )
-    found, table = adopted(tmp_path / "x", workflow=text)
+    adoption, table = adopted(tmp_path / "x", workflow=text)
     assert build_steps(table) == []
-    (note,) = (note for note in found.notes if "before the build there, and not taken over" in note)
+    (note,) = (note for note in adoption.notes if "before the build there, and not taken over" in note)
     assert note.startswith(
         ".github/workflows/wheels.yml, job wheels: before the build there, and not taken over: 'actions/setup-node', "
         "'npm ci', 'npm run build', 'dnf install -y clang'; if"
@@ -515,14 +517,14 @@ test-command = ""
 def test_overrides_of_cibuildwheel_are_those_of_the_table(tmp_path: Path) -> None:
     files = {"pyproject.toml": PACKAGE + OVERRIDES, "Cargo.toml": CRATE_WITHOUT_ABI3}
     text = cibuildwheel("ubuntu-latest", "macos-latest", "windows-latest")
-    found, table = adopted(tmp_path / "x", workflow=text, **files)
+    adoption, table = adopted(tmp_path / "x", workflow=text, **files)
     rows = {str(row["select"]): row for row in table["overrides"]}
     assert rows[MUSL]["flags"] == ["-C target-feature=-crt-static"]
     assert rows[MUSL]["environment"] == {"OPENSSL_STATIC": "1"}
     for triple in ("aarch64-apple-darwin", "x86_64-pc-windows-msvc"):
         row = rows[str({"target": triple, "python": "3.13"})]
         assert (row["flags"], row["environment"]) == (["-C lto=thin"], {})
-    files_of_linux = [file for file in found.packages[0].planned if "manylinux" in file]
+    files_of_linux = [file for file in adoption.packages[0].planned if "manylinux" in file]
     assert [re.sub(r"agate-[^-]*-(cp\d+)-.*linux_2_(\d+)_x86.*", r"\1 \2", file) for file in files_of_linux] == [
         "cp312 28", "cp313 17",
     ]  # fmt: skip
@@ -531,7 +533,7 @@ def test_overrides_of_cibuildwheel_are_those_of_the_table(tmp_path: Path) -> Non
         row = rows[str({"target": triple, "python": "3.13"})]
         assert row["test"] == {"skip": "cibuildwheel has no test command for it"}
     assert table["test"] == {"command": ["pytest", "{package}"]}
-    assert not [note for note in found.notes if "not taken over" in note]
+    assert not [note for note in adoption.notes if "not taken over" in note]
 
 
 @pytest.mark.parametrize(
@@ -597,9 +599,9 @@ def sent(script: str = "", addresses: dict[str, str] | None = None, **step: Any)
 def test_a_package_of_an_index_without_a_known_address_is_not_published_to_pypi(
     tmp_path: Path, step: str, index: str
 ) -> None:
-    found, table = adopted(tmp_path / "x", workflow=BUILT.replace("{step}", step))
+    adoption, table = adopted(tmp_path / "x", workflow=BUILT.replace("{step}", step))
     assert (table["publish"], table.get("index"), table["ci"]) == ([], None, {"trigger": "release"})
-    (note,) = [note for note in found.notes if "publishes to" in note]
+    (note,) = [note for note in adoption.notes if "publishes to" in note]
     assert note.startswith(".github/workflows/wheels.yml:10: job 'send' publishes to ")
     assert index in note
     assert "[tool.cartwheel.index." in note
@@ -608,9 +610,9 @@ def test_a_package_of_an_index_without_a_known_address_is_not_published_to_pypi(
 def test_the_registry_of_a_gitlab_project_is_not_pypi(tmp_path: Path) -> None:
     text = "send:\n  rules: [{ if: $CI_COMMIT_TAG }]\n  script:\n    - TWINE_PASSWORD=$CI_JOB_TOKEN twine upload "
     text += "--repository-url ${CI_API_V4_URL}/projects/${CI_PROJECT_ID}/packages/pypi dist/*\n"
-    found, table = adopted(tmp_path / "x", **{".gitlab-ci.yml": text})
+    adoption, table = adopted(tmp_path / "x", **{".gitlab-ci.yml": text})
     assert table["publish"] == []
-    assert any(note.startswith(".gitlab-ci.yml:4: job 'send' publishes to ${CI_API_V4_URL}") for note in found.notes)
+    assert any(note.startswith(".gitlab-ci.yml:4: job 'send' publishes to ${CI_API_V4_URL}") for note in adoption.notes)
 
 
 def test_no_package_of_a_workspace_is_published_to_pypi_instead_of_an_unknown_index(tmp_path: Path) -> None:
@@ -659,17 +661,17 @@ def test_no_package_of_a_workspace_is_published_to_pypi_instead_of_an_unknown_in
 def test_the_index_of_an_upload_is_the_one_that_its_options_and_variables_name(
     script: str, env: dict[str, str], indexes: list[str]
 ) -> None:
-    named = {"named": "https://pkgs.example/up", "real": "https://upload.pypi." + "org/legacy/"}
-    assert sent(script, named, env=env) == indexes
+    urls = {"named": "https://pkgs.example/up", "real": "https://upload.pypi." + "org/legacy/"}
+    assert sent(script, urls, env=env) == indexes
 
 
 def test_the_upload_address_of_an_index_of_uv_is_taken_over(tmp_path: Path) -> None:
     index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://pkgs.example/simple"\n'
     index += 'publish-url = "https://pkgs.example/up"\n'
     text = BUILT.replace("{step}", "run: uv publish --index corp")
-    found, table = adopted(tmp_path / "x", workflow=text, **{"pyproject.toml": PACKAGE + index})
+    adoption, table = adopted(tmp_path / "x", workflow=text, **{"pyproject.toml": PACKAGE + index})
     assert (table["publish"], table["index"]) == (["corp"], {"corp": {"url": "https://pkgs.example/up"}})
-    assert not [note for note in found.notes if "publishes to" in note]
+    assert not [note for note in adoption.notes if "publishes to" in note]
 
 
 @pytest.mark.parametrize(
@@ -695,8 +697,8 @@ def test_a_file_that_a_gitlab_pipeline_includes_is_read_wherever_it_is(tmp_path:
         ".gitlab-ci.yml": f"include:\n  - local: {local}\n  - local: ci/none.yml\n",
         place: "send:\n  rules: [{ if: $CI_COMMIT_TAG }]\n  script: [twine upload -r testpypi dist/*]\n",
     }
-    found, table = adopted(tmp_path / "x", **files)
+    adoption, table = adopted(tmp_path / "x", **files)
     assert table["publish"] == ["testpypi"]
-    assert [note for note in found.notes if "includes" in note] == [
+    assert [note for note in adoption.notes if "includes" in note] == [
         ".gitlab-ci.yml: includes {'local': 'ci/none.yml'}, which is not read from this repository"
     ]

@@ -47,9 +47,9 @@ def test_interpreters_that_the_job_sets_up_are_those_of_the_wheels(build: str) -
 
 def test_only_interpreters_that_the_job_sets_up_are_planned(tmp_path: Path) -> None:
     text = job("${{ matrix.os }}", SET_UP, "uses: PyO3/maturin-action@v1", more=MATRIX)
-    found, table = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})
+    adoption, table = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})
     assert table["python"] == ["3.10", "3.12"]
-    assert not [note for note in found.notes if "interpreter" in note]
+    assert not [note for note in adoption.notes if "interpreter" in note]
 
 
 def test_a_stable_abi_wheel_stays_one_wheel_for_all_interpreters_set_up(tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ def test_a_stable_abi_wheel_stays_one_wheel_for_all_interpreters_set_up(tmp_path
 
 def test_an_interpreter_that_only_the_run_knows_is_noted(tmp_path: Path) -> None:
     text = job("macos-14", "run: maturin build -i python")
-    found, _ = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})
-    (note,) = [note for note in found.notes if "interpreter" in note]
+    adoption, _ = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})
+    (note,) = [note for note in adoption.notes if "interpreter" in note]
     assert note.startswith(
         ".github/workflows/wheels.yml, job b: found no interpreter that the build names; planned for "
     )
@@ -228,11 +228,11 @@ def test_features_and_profiles_that_differ_by_target_are_overrides(tmp_path: Pat
 
 def test_a_feature_of_pyo3_in_the_arguments_makes_one_wheel_for_all_interpreters(tmp_path: Path) -> None:
     steps = (build("--features pyo3/abi3-py39"), build("--features pyo3/abi3-py39,simd", "aarch64"))
-    found, table = adopted(tmp_path / "x", workflow=job("ubuntu-latest", *steps), **{"Cargo.toml": PLAIN})
+    adoption, table = adopted(tmp_path / "x", workflow=job("ubuntu-latest", *steps), **{"Cargo.toml": PLAIN})
     assert table["features"] == ["pyo3/abi3-py39"]
     (row,) = table["overrides"]
     assert row == {"select": "aarch64-unknown-linux-gnu", "features": ["pyo3/abi3-py39", "simd"]}
-    assert not notes(found, "abi3")
+    assert not notes(adoption, "abi3")
     planned = planned_files(read_project(tmp_path / "x", {}))["."]
     assert sorted(planned) == [
         "agate-1.0.0-cp39-abi3-manylinux2014_aarch64.manylinux_2_17_aarch64.whl",
@@ -241,15 +241,15 @@ def test_a_feature_of_pyo3_in_the_arguments_makes_one_wheel_for_all_interpreters
     ]
 
 
-def notes(found: Adoption, word: str) -> list[str]:
-    return [note for note in found.notes if word in note]
+def notes(adoption: Adoption, word: str) -> list[str]:
+    return [note for note in adoption.notes if word in note]
 
 
 def test_arguments_of_a_build_that_no_key_takes_over_are_noted(tmp_path: Path) -> None:
     arguments = "--release --no-default-features -- -C target-cpu=native"
-    found, table = adopted(tmp_path / "x", workflow=job("ubuntu-latest", build(arguments)))
-    assert notes(found, "--no-default-features")
-    assert notes(found, "'-C target-cpu=native' for rustc")
+    adoption, table = adopted(tmp_path / "x", workflow=job("ubuntu-latest", build(arguments)))
+    assert notes(adoption, "--no-default-features")
+    assert notes(adoption, "'-C target-cpu=native' for rustc")
     assert "flags" not in table
 
 
@@ -295,9 +295,9 @@ def test_another_rust_than_the_newest_stable_one_is_noted(runner: str, steps: tu
 
 def test_a_second_build_of_a_target_with_other_features_is_noted(tmp_path: Path) -> None:
     text = job("ubuntu-latest", build("--features simd"), build("--features gpu"))
-    found, table = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})
+    adoption, table = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})
     assert table["features"] == ["simd"]
-    (note,) = notes(found, "second build")
+    (note,) = notes(adoption, "second build")
     assert "with features gpu" in note
 
 
@@ -341,7 +341,7 @@ def test_tests_in_the_variables_of_a_workflow_are_those_of_the_wheels(tmp_path: 
         CIBW_TEST_SKIP="*-musllinux_* cp313-win*", CIBW_TEST_COMMAND_MACOS="cd {project}/py && pytest -q",
         CIBW_REPAIR_WHEEL_COMMAND="x", CIBW_TEST_EXTRAS="test,more",
     )  # fmt: skip
-    found, table = adopted(
+    adoption, table = adopted(
         tmp_path / "x",
         workflow=job("${{ matrix.os }}", step, more=more),
         **{"Cargo.toml": PLAIN, "pyproject.toml": PACKAGE + "[project.optional-dependencies]\ntest = []\n"},
@@ -362,7 +362,7 @@ def test_tests_in_the_variables_of_a_workflow_are_those_of_the_wheels(tmp_path: 
         ]
         or rows
     )
-    assert [note for note in found.notes if "CIBW" in note] == [
+    assert [note for note in adoption.notes if "CIBW" in note] == [
         ".github/workflows/wheels.yml, job b: CIBW_REPAIR_WHEEL_COMMAND not taken over; how wheels are tested is the "
         "key test"
     ]
@@ -371,9 +371,11 @@ def test_tests_in_the_variables_of_a_workflow_are_those_of_the_wheels(tmp_path: 
 def test_a_test_command_of_a_matrix_that_needs_a_shell_is_told(tmp_path: Path) -> None:
     more = "    strategy: { matrix: { include: [{ os: macos-14, run: pytest && true }, { os: ubuntu-24.04-arm }] } }\n"
     step = cibuildwheel("cp312-*", "v4.1.0", CIBW_TEST_COMMAND="${{ matrix.run }}")
-    found, table = adopted(tmp_path / "x", workflow=job("${{ matrix.os }}", step, more=more), **{"Cargo.toml": PLAIN})
+    adoption, table = adopted(
+        tmp_path / "x", workflow=job("${{ matrix.os }}", step, more=more), **{"Cargo.toml": PLAIN}
+    )
     assert "test" not in table
-    assert [note for note in found.notes if "shell" in note] == [
+    assert [note for note in adoption.notes if "shell" in note] == [
         ".github/workflows/wheels.yml, job b: the test command 'pytest && true' needs a shell and is not taken over; "
         "write it as test"
     ]

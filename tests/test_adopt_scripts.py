@@ -278,9 +278,9 @@ def test_scripts_of_a_pipeline_are_read_wherever_they_are(tmp_path: Path) -> Non
 
 
 def test_a_release_by_make_is_adopted_with_its_index(tmp_path: Path) -> None:
-    found, table = adopted(tmp_path / "x", workflow=flow("make release"), Makefile=MAKE)
+    adoption, table = adopted(tmp_path / "x", workflow=flow("make release"), Makefile=MAKE)
     assert (table["publish"], table["index"]) == (["pkgs-example"], {"pkgs-example": {"url": CORP}})
-    assert not [note for note in found.notes if "publishes" in note or "before the build" in note]
+    assert not [note for note in adoption.notes if "publishes" in note or "before the build" in note]
 
 
 BY_HAND = "release:\n\tmaturin build --target aarch64-apple-darwin\n\ttwine upload -r testpypi dist/*\n"
@@ -330,9 +330,9 @@ def test_an_address_of_hatch_or_of_uv_s_own_file_is_known() -> None:
 
 
 def test_a_release_by_an_unknown_target_is_not_published_to_pypi(tmp_path: Path) -> None:
-    found, table = adopted(tmp_path / "x", workflow=flow("make publish"), Makefile="include rules.mk\n")
+    adoption, table = adopted(tmp_path / "x", workflow=flow("make publish"), Makefile="include rules.mk\n")
     assert table["publish"] == []
-    assert [note for note in found.notes if "publishes to an index known only at run time (make publish)" in note]
+    assert [note for note in adoption.notes if "publishes to an index known only at run time (make publish)" in note]
 
 
 UV = {
@@ -389,8 +389,8 @@ def test_a_plain_build_makes_what_its_options_name(run: str, wheel: bool, sdist:
 
 
 def test_builds_in_a_folder_without_a_package_are_told(tmp_path: Path) -> None:
-    found, _ = adopted(tmp_path / "x", workflow=flow("maturin build\nmaturin build -m tools/cli/Cargo.toml"))
-    assert [note for note in found.notes if "no package's folder" in note] == [
+    adoption, _ = adopted(tmp_path / "x", workflow=flow("maturin build\nmaturin build -m tools/cli/Cargo.toml"))
+    assert [note for note in adoption.notes if "no package's folder" in note] == [
         ".github/workflows/wheels.yml, job send: builds in 'tools/cli', which is no package's folder, so its files are "
         "in no plan; a package has a pyproject.toml with [build-system] there"
     ]
@@ -412,8 +412,8 @@ def test_builds_in_a_folder_without_a_package_are_told(tmp_path: Path) -> None:
     ],
 )
 def test_the_form_of_tags_is_that_of_the_package(tags: tuple[str, ...], form: str, foreign: str) -> None:
-    found = tag_form(tags, "agate", ["0.3.0"], single=True)
-    assert (found, foreign_tag(tags, found)) == (form, foreign)
+    proposal = tag_form(tags, "agate", ["0.3.0"], single=True)
+    assert (proposal, foreign_tag(tags, proposal)) == (form, foreign)
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,10 @@ def test_a_target_that_only_a_run_knows_is_told_and_no_other_takes_its_place(tmp
     steps += "  with: { target: '${{ steps.t.outputs.target }}' }\n"
     (call,) = calls(steps)
     assert call.triples == ()
-    found, _ = adopted(tmp_path / "x", **texts_of(steps))
-    assert [note for note in found.notes if note.startswith(".github/workflows/w.yml, job b: its target is known only")]
+    adoption, _ = adopted(tmp_path / "x", **texts_of(steps))
+    assert [
+        note for note in adoption.notes if note.startswith(".github/workflows/w.yml, job b: its target is known only")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -169,8 +171,8 @@ def test_a_backend_with_a_build_script_compiles(tmp_path: Path, backend: str, ta
     text = PACKAGE.replace('"maturin"', f'"{backend}"').replace("maturin>=1.9", backend.split(".")[0] + "-core")
     text = text.replace('dynamic = ["version"]', 'version = "1.0.0"') + table
     steps = "- uses: actions/setup-python@v5\n  with: { python-version: '3.12' }\n- run: uv build --wheel\n"
-    found, _ = adopted(tmp_path / "x", **{"pyproject.toml": text, "Cargo.toml": "", **texts_of(steps)})
-    (wheel,) = [name for name in found.packages[0].planned if name.endswith(".whl")]
+    adoption, _ = adopted(tmp_path / "x", **{"pyproject.toml": text, "Cargo.toml": "", **texts_of(steps)})
+    (wheel,) = [name for name in adoption.packages[0].planned if name.endswith(".whl")]
     assert ("cp312-cp312" in wheel) == compiled
 
 
@@ -196,9 +198,9 @@ def test_without_tags_the_triggers_tell_their_form(patterns: list[str], single: 
 def test_a_shallow_clone_has_the_tags_and_the_rival_of_its_workflow(tmp_path: Path) -> None:
     steps = "- uses: PyO3/maturin-action@v1\n  env: { MATURIN_PYPI_TOKEN: x }\n  with: { command: publish }\n"
     texts = {path: text.replace("['v*']", "['python-v*']") for path, text in texts_of(steps).items()}
-    found, table = adopted(tmp_path / "x", **texts)
+    adoption, table = adopted(tmp_path / "x", **texts)
     assert (table["tag"], table["index"]) == ("python-v{version}", {"pypi": {"auth": "token"}})
-    assert len(found.rivals) == 1
+    assert len(adoption.rivals) == 1
 
 
 def test_builds_of_a_called_workflow_count_once() -> None:

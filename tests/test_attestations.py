@@ -152,14 +152,14 @@ LAST = (Publisher(kind="GitHub", repository="owner/demo", workflow="release.yml"
 
 
 def lost(
-    found: Index,
+    index: Index,
     *,
     trusted: bool = True,
     repository: str = "owner/demo",
     pipelines: dict[str, str] | None = None,
 ) -> tuple[str, ...]:
     by = NextPublisher(trusted=trusted, repository=repository, pipelines=pipelines or {})
-    return pypi_provenance.lost(found, LAST, "1.0", by)
+    return pypi_provenance.lost(index, LAST, "1.0", by)
 
 
 def test_a_release_that_proves_as_much_as_the_last_one_passes() -> None:
@@ -292,7 +292,7 @@ def test_publishers_are_read_as_the_index_states_them() -> None:
 )
 def test_a_damaged_provenance_document_is_refused_in_words(bundles: object) -> None:
     document = {"attestation_bundles": bundles}
-    for read in (publishers, lambda given: verified(given, "demo-1.0.tar.gz", "0" * 64)):
+    for read in (publishers, lambda value: verified(value, "demo-1.0.tar.gz", "0" * 64)):
         with pytest.raises(StepFailed, match="the index's provenance document is damaged: "):
             read(document)
 

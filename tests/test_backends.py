@@ -360,7 +360,7 @@ def test_the_tag_that_is_made_is_the_version_that_was_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "output", "part"),
+    ("read", "output", "part"),
     [
         (manifests(), "1.3", "every version here stands in a file; change it with: doit bump 1.3"),
         (from_git(), "one", "version for this run: version 'one'"),
@@ -372,18 +372,18 @@ def test_the_tag_that_is_made_is_the_version_that_was_said() -> None:
         (manifests({"version": "1.2"}), "", "version: unknown value '1.2'"),
     ],
 )
-def test_two_homes_of_a_version_are_refused(found: Manifests, output: str, part: str) -> None:
-    assert part in refusal(found, **({"version": output} if output else {}))
+def test_two_homes_of_a_version_are_refused(read: Manifests, output: str, part: str) -> None:
+    assert part in refusal(read, **({"version": output} if output else {}))
 
 
 def test_a_backend_is_told_the_version_by_the_variables_that_it_reads() -> None:
     def told(*requires: str) -> set[str]:
         return set(build_backend.version_variables("My.demo-X", from_git(requires=requires).pyproject, "1.3"))
 
-    named = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MY_DEMO_X"
-    assert told("setuptools", "setuptools_scm[toml]>=8") == {named}
-    assert told("hatchling", "hatch_vcs>=0.4; python_version>'3'") == {named, "SETUPTOOLS_SCM_PRETEND_VERSION"}
-    assert told("pdm-backend") == {named, "PDM_BUILD_SCM_VERSION"}
+    versions = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MY_DEMO_X"
+    assert told("setuptools", "setuptools_scm[toml]>=8") == {versions}
+    assert told("hatchling", "hatch_vcs>=0.4; python_version>'3'") == {versions, "SETUPTOOLS_SCM_PRETEND_VERSION"}
+    assert told("pdm-backend") == {versions, "PDM_BUILD_SCM_VERSION"}
 
 
 # ---- C++, really built -----------------------------------------------------------------------------------------------
@@ -567,12 +567,12 @@ def ballast(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def made(project: Project) -> set[str]:
+def finished(project: Project) -> set[str]:
     return {path.name for path in (project.root / "dist").iterdir()}
 
 
 def test_without_a_tag_a_commit_alone_builds_nothing(ballast: Project) -> None:
-    assert made(ballast) == {"ballast-0.0.0.dev0-py3-none-any.whl", "ballast-0.0.0.dev0.tar.gz"}
+    assert finished(ballast) == {"ballast-0.0.0.dev0-py3-none-any.whl", "ballast-0.0.0.dev0.tar.gz"}
     git(ballast.root, "commit", "--quiet", "--allow-empty", "--message", "second")
     states = ballast.states("repair", "sdist")
     assert set(states.values()) == {"up-to-date"}, states
@@ -593,7 +593,7 @@ def test_heads_tag_is_the_version_that_the_backend_is_told(ballast: Project, tmp
     project = ballast.copy(tmp_path / "project")
     git(project.root, "tag", "v2.0.0rc1")
     project.doit("repair")
-    assert "ballast-2.0.0rc1-py3-none-any.whl" in made(project)
+    assert "ballast-2.0.0rc1-py3-none-any.whl" in finished(project)
     with zipfile.ZipFile(project.root / "dist" / "ballast-2.0.0rc1-py3-none-any.whl") as wheel:
         assert "version = '2.0.0rc1'" in wheel.read("ballast/_version.py").decode()
     states = project.states("repair", "version-sync")
@@ -700,9 +700,9 @@ def test_a_cpp_package_is_compiled_in_the_image_for_each_interpreter_in_it(tmp_p
         pytest.skip("the images for containers are of x86_64")
     there = prefixes()
     engine, image = image_with(there)
-    named = ", ".join(f'"{version}"' for version in there)
+    versions = ", ".join(f'"{version}"' for version in there)
     project = example(
-        tmp_path / "project", f"python = [{named}]", f'image = "{image}"', floor=f'floor = "{images.FLOOR}"'
+        tmp_path / "project", f"python = [{versions}]", f'image = "{image}"', floor=f'floor = "{images.FLOOR}"'
     )
     project.doit("-n", "2", f"check:{TRIPLE}", env=engine.env)
     tags = [f"{tags_of(v)}-{tags_of(v)}" for v in there]

@@ -451,7 +451,7 @@ def test_missing_credentials_refuse_a_release_before_anything_is_built(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("named", "by_ci", "expected"),
+    ("tasks", "by_ci", "expected"),
     [
         (("release",), False, ("shelf", "github")),
         (("release:gravel",), False, ("shelf", "github")),
@@ -468,7 +468,7 @@ def test_missing_credentials_refuse_a_release_before_anything_is_built(tmp_path:
     ids=str,
 )
 def test_credentials_are_asked_for_the_indexes_that_the_run_sends_to(
-    named: tuple[str, ...], by_ci: bool, expected: tuple[str, ...], tmp_path: Path
+    tasks: tuple[str, ...], by_ci: bool, expected: tuple[str, ...], tmp_path: Path
 ) -> None:
     one = pure(tmp_path / "p")
     origin = '[tool.cartwheel.release]\nfrom = "ci"\n' if by_ci else ""
@@ -476,18 +476,18 @@ def test_credentials_are_asked_for_the_indexes_that_the_run_sends_to(
     one.edit("pyproject.toml", "[tool.cartwheel.index.shelf]", f"{origin}[tool.cartwheel.index.shelf]")
     project = read_project(one.root, {})
     (package,) = project.packages
-    assert offline_refusals.receivers(project, package, work_of(one.root, *named)) == expected
+    assert offline_refusals.receivers(project, package, work_of(one.root, *tasks)) == expected
     rehearsed = rehearsal_project(
         project, {kind: IndexSettings(url="http://127.0.0.1:9/") for kind in ("pypi", "github")}
     )
-    assert offline_refusals.receivers(rehearsed, package, work_of(one.root, *named)) == ()
+    assert offline_refusals.receivers(rehearsed, package, work_of(one.root, *tasks)) == ()
 
 
-def work_of(root: Path, *named: str) -> Work:
+def work_of(root: Path, *tasks: str) -> Work:
     """The work of a step whose command line names these tasks."""
     log = StepLog(root / ".cartwheel" / "log", shown_as="the log")
     snapshot = DiskSnapshot(root, {}, lambda tool: "")
-    return Work(root=root, scratch=root, log=log, snapshot=snapshot, before=None, named=named, announce=print)
+    return Work(root=root, scratch=root, log=log, snapshot=snapshot, before=None, named=tasks, announce=print)
 
 
 def test_a_job_of_a_pipeline_is_told_at_its_start_that_it_lacks_the_token_of_a_page(

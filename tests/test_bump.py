@@ -236,8 +236,8 @@ LINK = pytest.param("link.md", marks=pytest.mark.skipif(os.name == "nt", reason=
 @pytest.mark.parametrize("place", ["../x.md", "docs/../../x.md", "ABSOLUTE", LINK])
 def test_a_changelog_outside_the_project_is_refused_and_not_touched(tmp_path: Path, place: str) -> None:
     (tmp_path / "x.md").write_text(CHANGES)
-    named = str(tmp_path / "x.md") if place == "ABSOLUTE" else place
-    table = f"\n[tool.cartwheel]\nchangelog = {{ file = '{named}' }}\n"
+    file = str(tmp_path / "x.md") if place == "ABSOLUTE" else place
+    table = f"\n[tool.cartwheel]\nchangelog = {{ file = '{file}' }}\n"
     root = new_project(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + table})
     if place == "link.md":
         (root / place).symlink_to(tmp_path / "x.md")
@@ -245,11 +245,11 @@ def test_a_changelog_outside_the_project_is_refused_and_not_touched(tmp_path: Pa
         bump(root, "minor", commit=False)
     assert (tmp_path / "x.md").read_text() == CHANGES
     if place != "link.md":
-        key = f"changelog = {{ file = '{named}' }}"
-        for line in (key, f"versions = [{{ file = '{named}', pattern = 'v{{version}}' }}]"):
+        key = f"changelog = {{ file = '{file}' }}"
+        for line in (key, f"versions = [{{ file = '{file}', pattern = 'v{{version}}' }}]"):
             manifest = WORKSPACE["pyproject.toml"] + f"\n[tool.cartwheel]\n{line}\n"
             (root / "pyproject.toml").write_text(manifest)
-            with pytest.raises(ConfigError, match=f"'{re.escape(named)}' lies outside the project"):
+            with pytest.raises(ConfigError, match=f"'{re.escape(file)}' lies outside the project"):
                 read_project(root, {})
 
 
@@ -302,13 +302,13 @@ def test_a_version_that_was_tagged_is_refused_here_and_on_the_remote(tmp_path: P
             refuse_taken(root, read, bump_plan(root, read, (), ("1.3.1",), date=TODAY), offline=False)
 
 
-def on_shelf(found: object, index: LoopbackIndex) -> object:
+def on_shelf(project: object, index: LoopbackIndex) -> object:
     """The project with its index on this machine."""
     from msgspec.structs import replace
 
     from cartwheel.model.config.release_settings import IndexSettings
 
-    return replace(found, indexes={"pypi": IndexSettings(url=index.url, simple=index.simple)})  # type: ignore[type-var]
+    return replace(project, indexes={"pypi": IndexSettings(url=index.url, simple=index.simple)})  # type: ignore[type-var]
 
 
 def test_a_version_of_which_a_crate_was_published_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

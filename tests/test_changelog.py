@@ -173,7 +173,7 @@ def test_a_version_that_has_an_entry_or_a_changelog_that_has_no_place_is_refused
 
 
 @pytest.mark.parametrize(
-    ("heading", "below", "made"),
+    ("heading", "below", "expected"),
     [
         ("## v1.3.0 (unreleased)", "## v1.2.0 (2026-01-02)", f"## v1.3.0 ({TODAY})"),
         ("## 1.3.0 - Unreleased", "## 1.2.0", f"## 1.3.0 - {TODAY}"),
@@ -195,10 +195,10 @@ def test_a_version_that_has_an_entry_or_a_changelog_that_has_no_place_is_refused
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_an_entry_that_waits_for_its_date_gets_it_and_nothing_else_changes(
-    heading: str, below: str, made: str, end: str
+    heading: str, below: str, expected: str, end: str
 ) -> None:
     text = end.join(["# Log", "", "## Unreleased", "", "{}", "", "- x", "", below, "- y (unreleased)"])
-    assert changelog_with_date(text.format(heading), "1.3.0", date=TODAY) == text.format(made)
+    assert changelog_with_date(text.format(heading), "1.3.0", date=TODAY) == text.format(expected)
     assert changelog_with_date(text.format(heading), "1.4.0", date=TODAY) == text.format(heading)
 
 
@@ -392,7 +392,7 @@ OVER = "==========\nUnreleased\n==========\n\n* x\n\n===\n1.0\n===\n\n* y\n"
 
 
 @pytest.mark.parametrize(
-    ("before", "made", "rst"),
+    ("before", "entry", "rst"),
     [
         (ONE, f"1.1 ({TODAY})\n----------------\n", True),
         (ONE, f"1.1 ({TODAY})\n----------------\n", False),
@@ -401,10 +401,10 @@ OVER = "==========\nUnreleased\n==========\n\n* x\n\n===\n1.0\n===\n\n* y\n"
         (OVER, "===\n1.1\n===\n", True),
     ],
 )
-def test_an_underlined_changelog_keeps_its_form(before: str, made: str, rst: bool) -> None:
+def test_an_underlined_changelog_keeps_its_form(before: str, entry: str, rst: bool) -> None:
     after = changelog_for_release(before, "1.1", date=TODAY, rst=rst)
     head = before[: before.index("\n\n") + 1]
-    assert after == before.replace(head, f"{head}\n{made}", 1)
+    assert after == before.replace(head, f"{head}\n{entry}", 1)
     assert notes_of(after, "1.1", rst=rst) == "* x"
 
 

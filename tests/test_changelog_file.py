@@ -389,8 +389,8 @@ def test_an_entry_that_waits_for_its_version_gets_only_its_date(tmp_path: Path) 
 
 def test_the_new_entry_has_the_tag_in_its_link_and_the_form_of_the_file(tmp_path: Path) -> None:
     project(tmp_path, {"CHANGELOG.md": LINKED, "b/NEWS": TITLED})
-    named = replace(package(), tag="{name}-{version}")
-    files, lines = released(tmp_path, named, package(folder="b"))
+    one = replace(package(), tag="{name}-{version}")
+    files, lines = released(tmp_path, one, package(folder="b"))
     link = "[1.3.0]: https://forge.example/x/compare/v1.2.0...demo-1.3.0\n"
     entry = LINKED.replace("## [Unreleased]\n", "## [Unreleased]\n\n## [1.3.0]\n").replace("v1.2.0...", "demo-1.3.0...")
     assert files["CHANGELOG.md"] == f"{entry}{link}".encode()

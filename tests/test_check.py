@@ -35,7 +35,7 @@ SHARED = {
 def make(tmp_path: Path) -> Callable[..., Candidate]:
     """A wheel of the module `tide._tide`, good where nothing else is said, read as the checks read it."""
 
-    def made(triple: str = LINUX, files: dict[str, bytes | str] | None = None, **options: object) -> Candidate:
+    def wheel(triple: str = LINUX, files: dict[str, bytes | str] | None = None, **options: object) -> Candidate:
         target = TARGETS[triple]
         python = "py3-none" if triple == "any" else "cp311-abi3"
         name = f"tide-0.1.0-{python}-{platform_tag(target, target.floor)}.whl"
@@ -45,7 +45,7 @@ def make(tmp_path: Path) -> Callable[..., Candidate]:
         path = wheels.wheel(tmp_path, name, content | (files or {}), **options)  # type: ignore[arg-type]
         return examine(path, expected=name, target=target, python="py3" if triple == "any" else "abi3")
 
-    return made
+    return wheel
 
 
 def findings_of(check: str, wheel: Candidate) -> tuple[str, ...]:

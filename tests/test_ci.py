@@ -137,8 +137,8 @@ def test_a_source_distribution_is_checked_with_an_interpreter_that_is_here(tmp_p
     build = local_build(ours, snapshot)
     assert build.python != "abi3", "who installs from source has none of our features"
     assert build.interpreter
-    named = alone({"targets": [LINUX], "test": {"python": ["3.16", here]}}, cargo=crate("abi3-py37")).packages[0]
-    base = interpreter_for_tests(named, Path("demo-1.2.0-cp37-abi3-linux_x86_64.whl"), "abi3", dict(os.environ))
+    package = alone({"targets": [LINUX], "test": {"python": ["3.16", here]}}, cargo=crate("abi3-py37")).packages[0]
+    base = interpreter_for_tests(package, Path("demo-1.2.0-cp37-abi3-linux_x86_64.whl"), "abi3", dict(os.environ))
     assert isinstance(base, Interpreter)
     version = subprocess.run(
         (base.path, "-c", "import sys; print(sys.version_info.minor)"), capture_output=True, text=True

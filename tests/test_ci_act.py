@@ -28,41 +28,43 @@ def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: P
         forge = Forge(project, tmp_path / "forge")
 
         first = forge.run("push", "refs/heads/main")
-        assert first.code == 0, first.said
+        assert first.code == 0, first.output
         assert first.results == succeeded("Plan", *builds(*TARGETS), "Source distributions", "All files")
         assert forge.saved_caches() == 1
 
         again = forge.run("pull_request", "refs/pull/1/merge")
-        assert again.results == succeeded("Plan", "All files"), again.said
+        assert again.results == succeeded("Plan", "All files"), again.output
 
         project.edit("src/windows.rs", "from Windows", "from the other system")
         commit(project, "what Windows says")
         second = forge.run("push", "refs/heads/main")
-        assert second.code == 0, second.said
+        assert second.code == 0, second.output
         assert second.results == succeeded("Plan", *builds(WINDOWS), "Source distributions", "All files")
         assert forge.saved_caches() == 2
 
         by_hand = forge.run("workflow_dispatch", "refs/heads/main", to="shelf")
         assert by_hand.results == {"Plan": "failure"}
-        assert f"shelf takes tagged versions only, and this run started on a branch; start it on {TAG}" in by_hand.said
+        assert (
+            f"shelf takes tagged versions only, and this run started on a branch; start it on {TAG}" in by_hand.output
+        )
 
         git(project.root, "tag", "--annotate", "--message", "first", TAG)
         git(project.root, "push", "--quiet", "origin", TAG)
         job_names = ("Plan", *builds(*TARGETS), "Source distributions")
         lost = forge.run("push", f"refs/tags/{TAG}", lost=f"built-{MAC}")
-        assert lost.results == {**succeeded(*job_names), "Publish to shelf": "failure"}, lost.said
-        assert f"build:{MAC}:pebble:py3 is stale" in lost.said
-        assert "CARTWHEEL_FROZEN says that nothing may be built here" in lost.said
+        assert lost.results == {**succeeded(*job_names), "Publish to shelf": "failure"}, lost.output
+        assert f"build:{MAC}:pebble:py3 is stale" in lost.output
+        assert "CARTWHEEL_FROZEN says that nothing may be built here" in lost.output
         assert on(shelf) == []
 
         released = forge.run("push", f"refs/tags/{TAG}")
-        assert released.code == 0, released.said
+        assert released.code == 0, released.output
         assert released.results == succeeded(*job_names, "Publish to shelf", "Verify shelf")
         assert on(shelf) == sorted(FILES)
-        assert "4 wheels examined again" in released.said
-        assert "installed from shelf" in released.said
+        assert "4 wheels examined again" in released.output
+        assert "installed from shelf" in released.output
         assert forge.saved_caches() == 2, "a release neither takes anything from the cache nor leaves anything there"
-        assert TOKEN not in released.said
+        assert TOKEN not in released.output
 
 
 def commit(project: Project, message: str) -> None:
@@ -93,16 +95,16 @@ def test_a_tag_releases_its_package_to_one_index_after_the_other_and_a_person_to
         stored = ("Publish to attic", "Verify attic")
 
         by_hand = forge.run("workflow_dispatch", "refs/tags/sand-v2.0", to="attic")
-        assert by_hand.results == succeeded(*job_names, *stored), by_hand.said
+        assert by_hand.results == succeeded(*job_names, *stored), by_hand.output
         assert (on(shelf), on(attic)) == ([], ["sand-2.0-py3-none-any.whl", "sand-2.0.tar.gz"])
 
         tagged = forge.run("push", "refs/tags/gravel-v1.0")
-        assert tagged.results == succeeded(*job_names, *shelved, *stored), tagged.said
+        assert tagged.results == succeeded(*job_names, *shelved, *stored), tagged.output
         assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
         assert len(on(attic)) == 4
         done = [title for title in tagged.results if title in (*shelved, *stored)]
         assert done == [*shelved, *stored], "each waits for the one before it"
-        assert "sand" not in "".join(re.findall(r"ok  \S+", tagged.said)), "the other package is not even built"
+        assert "sand" not in "".join(re.findall(r"ok  \S+", tagged.output)), "the other package is not even built"
 
 
 def two_packages(folder: Path, shelf: LoopbackIndex, attic: LoopbackIndex) -> Project:

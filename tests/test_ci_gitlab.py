@@ -80,8 +80,8 @@ def test_every_build_is_in_one_job_and_every_file_is_published_after_all_are_mad
     by_name = jobs(name)
     builders = {key: job for key, job in by_name.items() if "parallel" in job}
     rows = [row["BUILD"] for job in builders.values() for row in job["parallel"]["matrix"]]
-    named = [part for row in rows for part in (row if isinstance(row, list) else [row])]
-    assert sorted(named) == sorted(build.name for build in pipeline_of(name).builds)
+    builds = [part for row in rows for part in (row if isinstance(row, list) else [row])]
+    assert sorted(builds) == sorted(build.name for build in pipeline_of(name).builds)
     for key, job in by_name.items():
         needs = [need if isinstance(need, str) else need["job"] for need in job.get("needs", ())]
         assert set(needs) <= set(list(by_name)[: list(by_name).index(key)]), "what is needed stands before"
@@ -234,7 +234,7 @@ def test_a_cache_is_never_that_of_a_release_and_only_the_branch_leaves_files(nam
 )
 def test_a_tag_of_the_projects_form_starts_a_release_and_no_other(name: str, tag: str, meant: bool) -> None:
     rules = [rule["if"] for rule in tree(name)["workflow"]["rules"] if "CI_COMMIT_TAG" in rule["if"]]
-    patterns = [found.replace("\\/", "/") for rule in rules for found in re.findall(r"=~ /(.+?)/(?=\)| )", rule)]
+    patterns = [match.replace("\\/", "/") for rule in rules for match in re.findall(r"=~ /(.+?)/(?=\)| )", rule)]
     assert len(rules) == 1
     assert any(re.search(pattern, tag) for pattern in patterns) == meant
 
@@ -384,39 +384,39 @@ def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: P
         forge = Forge(tmp_path / "forge", tmp_path / "remote.git")
 
         first = forge.run()
-        assert first.code == 0, first.said
+        assert first.code == 0, first.output
         assert first.results == results("plan", *TARGETS, "sdist", "gather")
-        assert set(re.findall(r"section_start:\d+:ok_build_(.+?)_pebble", first.said)) == set(TARGETS)
+        assert set(re.findall(r"section_start:\d+:ok_build_(.+?)_pebble", first.output)) == set(TARGETS)
 
         project.edit("src/windows.rs", "from Windows", "from the other system")
         commit(project, "what Windows says")
         second = forge.run()
-        assert second.code == 0, second.said
+        assert second.code == 0, second.output
         assert second.results == results("plan", WINDOWS, "sdist", "gather", idle=(LINUX, MUSL, MAC))
 
         git(project.root, "tag", "--annotate", "--message", "first", TAG)
         git(project.root, "push", "--quiet", "origin", TAG)
         for stage, ran in (("plan", ("plan",)), ("build", (*TARGETS, "sdist"))):
             part = forge.run("--stage", stage, tag=TAG)
-            assert part.results == results(*ran), part.said
+            assert part.results == results(*ran), part.output
 
         with forge.without(MAC):
             refused = forge.run("publish-shelf", tag=TAG)
         assert refused.code > 0
-        assert refused.results == results(failed=("publish-shelf",)), refused.said
-        assert f"build:{MAC}:pebble:py3 is stale" in refused.said
-        assert "CARTWHEEL_FROZEN says that nothing may be built here" in refused.said
+        assert refused.results == results(failed=("publish-shelf",)), refused.output
+        assert f"build:{MAC}:pebble:py3 is stale" in refused.output
+        assert "CARTWHEEL_FROZEN says that nothing may be built here" in refused.output
         assert on(shelf) == []
 
         released = forge.run("--stage", "release", tag=TAG)
-        assert released.code == 0, released.said
+        assert released.code == 0, released.output
         assert released.results == results("publish-shelf", "verify-shelf")
         assert on(shelf) == sorted(FILES)
-        assert "installed from shelf" in released.said
-        assert TOKEN not in released.said
+        assert "installed from shelf" in released.output
+        assert TOKEN not in released.output
 
         strange = forge.run("--list", tag="vintage")
-        assert "publish-shelf" not in strange.said
+        assert "publish-shelf" not in strange.output
 
 
 def on_this_machine(project: Project) -> None:

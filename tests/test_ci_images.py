@@ -51,14 +51,14 @@ def test_a_dockerfile_is_built_by_one_job_and_a_wheel_is_built_in_its_image(tmp_
         forge = Forge(tmp_path / "forge", tmp_path / "remote.git", secrets=secrets, engine=engine)
         service(engine, tmp_path / "service")
         planned = forge.run("--stage", "plan")
-        assert planned.results == results("plan", "image-ci-Dockerfile-x86_64"), planned.said
+        assert planned.results == results("plan", "image-ci-Dockerfile-x86_64"), planned.output
         commit = git(project.root, "rev-parse", "HEAD")
         assert f"group/pebble/cartwheel-ci-dockerfile:x86_64-{commit}" in registry.manifests
         engine.run("image", "rm", f"{place}/cartwheel-ci-dockerfile:x86_64-{commit}")  # so that it is pulled
         built = forge.run("build-linux", contained=True)
-        assert built.results == results(TRIPLE), built.said
-        assert "COPY Dockerfile /made-by-dockerfile" in built.said
-        assert "tests passed" in built.said
+        assert built.results == results(TRIPLE), built.output
+        assert "COPY Dockerfile /made-by-dockerfile" in built.output
+        assert "tests passed" in built.output
 
 
 def contained(folder: Path, *, path: str) -> Project:

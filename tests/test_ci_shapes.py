@@ -87,8 +87,8 @@ def test_a_tag_makes_a_page_with_generated_notes_and_an_index_gets_files_only_on
     remote = tmp_path / "remote.git"
 
     def tags() -> dict[str, str]:
-        with Repository(remote) as found:
-            return dict(found.tags())
+        with Repository(remote) as repo:
+            return dict(repo.tags())
 
     page = ReleaseShelf(tags)
     with LoopbackIndex(tmp_path / "shelf", name="shelf", password=TOKEN, private=True) as shelf, page.open():
@@ -102,25 +102,25 @@ def test_a_tag_makes_a_page_with_generated_notes_and_an_index_gets_files_only_on
         forge = Forge(project, tmp_path / "forge", secrets=secrets, labels=("self-hosted", "linux"))
 
         pushed = forge.run("push", "refs/heads/main")
-        assert pushed.results == succeeded(*PUSHED, "dry-bump"), pushed.said
-        assert "our hook before a build" in pushed.said
-        assert "gravel 1.0 → 1.1" in pushed.said
+        assert pushed.results == succeeded(*PUSHED, "dry-bump"), pushed.output
+        assert "our hook before a build" in pushed.output
+        assert "gravel 1.0 → 1.1" in pushed.output
         proposed = forge.run("pull_request", "refs/pull/1/merge")
-        assert proposed.results == succeeded("Plan", "All files", "dry-bump"), proposed.said
+        assert proposed.results == succeeded("Plan", "All files", "dry-bump"), proposed.output
 
         tagged(project, "v1.0")
         released = forge.run("push", "refs/tags/v1.0")
         paged = ("Publish to github", "Verify github", "dry-bump")
-        assert released.results == succeeded(*MADE, *paged), released.said
+        assert released.results == succeeded(*MADE, *paged), released.output
         (row,) = page.releases.values()
         assert (row["draft"], row["body"]) == (False, "## What's Changed\n* a pull request, for v1.0")
         assert {*GRAVEL, "gravel-1.0-report.html"} < set(page.files("v1.0"))
         assert on(shelf) == []
 
         asked = forge.run("workflow_dispatch", "refs/tags/v1.0", to="shelf")
-        assert asked.results == succeeded(*MADE, "Publish to shelf", "Verify shelf", "dry-bump"), asked.said
+        assert asked.results == succeeded(*MADE, "Publish to shelf", "Verify shelf", "dry-bump"), asked.output
         assert on(shelf) == GRAVEL
-        assert TOKEN not in asked.said
+        assert TOKEN not in asked.output
 
 
 # A file of the last release on a private index, which the next one would lose ----------------------------------------
@@ -154,10 +154,10 @@ def test_a_release_that_loses_a_file_of_a_private_index_is_refused_before_anythi
         tagged(project, "v1.0.0")
         shelf.take(LOST, b"", "")
         refused = Forge(project, tmp_path / "forge").run("push", "refs/tags/v1.0.0")
-        assert refused.results == {"Plan": "failure"}, refused.said
-        assert "pebble 1.0.0 loses 1 of the 1 files of 0.9 on shelf" in refused.said
-        assert LOST in refused.said
-        assert TOKEN not in refused.said
+        assert refused.results == {"Plan": "failure"}, refused.output
+        assert "pebble 1.0.0 loses 1 of the 1 files of 0.9 on shelf" in refused.output
+        assert LOST in refused.output
+        assert TOKEN not in refused.output
 
 
 # A package in a sub-folder, and practice by token (budtiktok) ---------------------------------------------------------
@@ -206,16 +206,16 @@ def test_a_package_in_a_sub_folder_practises_by_token_where_a_person_chooses_it(
         project = below_the_root(tmp_path / "project", place, shelf, attic)
         forge = Forge(project, tmp_path / "forge")
         pushed = forge.run("push", "refs/heads/main")
-        assert pushed.results == succeeded(*PUSHED), pushed.said
-        assert "our hook after the source distribution" in pushed.said
+        assert pushed.results == succeeded(*PUSHED), pushed.output
+        assert "our hook after the source distribution" in pushed.output
         proposed = forge.run("pull_request", "refs/pull/1/merge")
-        assert proposed.results == succeeded("Plan", "All files"), proposed.said
+        assert proposed.results == succeeded("Plan", "All files"), proposed.output
         practised = forge.run("workflow_dispatch", "refs/heads/main", to="attic")
-        assert practised.results == succeeded(*MADE, "Publish to attic", "Verify attic"), practised.said
+        assert practised.results == succeeded(*MADE, "Publish to attic", "Verify attic"), practised.output
         assert (on(shelf), on(attic)) == ([], GRAVEL)
         tagged(project, "py-v1.0")
         released = forge.run("push", "refs/tags/py-v1.0")
-        assert released.results == succeeded(*MADE, "Publish to shelf", "Verify shelf"), released.said
+        assert released.results == succeeded(*MADE, "Publish to shelf", "Verify shelf"), released.output
         assert on(shelf) == GRAVEL
 
 
@@ -323,17 +323,17 @@ def test_crates_and_wheels_go_to_feeds_of_ones_own_and_a_target_without_a_toolch
         forge = Forge(project, tmp_path / "forge", secrets=secrets, variables=home)
         job_names = ("Plan", *builds(TRIPLE), "Source distributions")
         pushed = forge.run("push", "refs/heads/main")
-        assert pushed.results == succeeded(*job_names, "All files"), pushed.said
-        assert "our hook before a build" in pushed.said
+        assert pushed.results == succeeded(*job_names, "All files"), pushed.output
+        assert "our hook before a build" in pushed.output
         tagged(project, "v1.0.0")
         released = forge.run("push", "refs/tags/v1.0.0")
         sent = ("Publish to feed", "Verify feed", "Publish to crate-feed", "Verify crate-feed")
-        assert released.results == succeeded(*job_names, *sent), released.said
+        assert released.results == succeeded(*job_names, *sent), released.output
         assert [name.endswith((".whl", ".tar.gz")) for name in on(feed)] == [True, True]
         assert crates.holds() == ("pebble-core 1.0.0",)
         again = forge.run("workflow_dispatch", "refs/tags/v1.0.0", to="feed")
-        assert again.results == succeeded(*job_names, "Publish to feed", "Verify feed"), again.said
-        assert TOKEN not in again.said
+        assert again.results == succeeded(*job_names, "Publish to feed", "Verify feed"), again.output
+        assert TOKEN not in again.output
 
 
 def workspace_of_crates(folder: Path, feed: LoopbackIndex, crates: CrateShelf) -> Project:
@@ -398,17 +398,17 @@ def test_the_pipeline_is_included_beside_other_jobs_on_gitlab(tmp_path: Path) ->
         shared(committed(project))
         forge = GitlabForge(tmp_path / "forge", tmp_path / "remote.git")
         pushed = forge.run()
-        assert pushed.results == results("plan", "any", "sdist", "gather", "lint"), pushed.said
-        assert "our hook before a build" in pushed.said
+        assert pushed.results == results("plan", "any", "sdist", "gather", "lint"), pushed.output
+        assert "our hook before a build" in pushed.output
         proposed = forge.run(merge_request=True)
-        assert proposed.results == results("plan", "gather", "lint", idle=("any", "sdist")), proposed.said
+        assert proposed.results == results("plan", "gather", "lint", idle=("any", "sdist")), proposed.output
         tagged(project, "v1.0")
         for stage, ran in (
             ("build", ("plan", "any", "sdist")),
             ("deploy", ("publish-shelf", "verify-shelf", "announce")),
         ):
             part = forge.run("--stage", stage, tag="v1.0")
-            assert part.results == results(*ran), part.said
+            assert part.results == results(*ran), part.output
         assert on(shelf) == GRAVEL
         with zipfile.ZipFile(next(shelf.folder.rglob(GRAVEL[0]))) as wheel:
             assert "gravel/words/words.py" in wheel.namelist()

@@ -140,11 +140,11 @@ def test_the_installer_of_tests_takes_where_packages_come_from_and_not_which(tmp
     (tmp_path / ".config/uv").mkdir(parents=True)
     (tmp_path / ".config/uv/uv.toml").write_text('index-url = "https://mirror.example/simple"\nfind-links = ["kept"]\n')
     variables = {"UV_CONSTRAINT": "c.txt", "UV_EXCLUDE_NEWER": "2020-01-01", "UV_INDEX_OWN_PASSWORD": "hunter2"}
-    made, settings = installed_by(variables, tmp_path)
-    assert "UV_CONSTRAINT" not in made
-    assert "UV_EXCLUDE_NEWER" not in made
-    assert made["UV_INDEX_OWN_PASSWORD"] == "hunter2"
-    assert made["PIP_CONFIG_FILE"] == os.devnull
+    installer, settings = installed_by(variables, tmp_path)
+    assert "UV_CONSTRAINT" not in installer
+    assert "UV_EXCLUDE_NEWER" not in installer
+    assert installer["UV_INDEX_OWN_PASSWORD"] == "hunter2"
+    assert installer["PIP_CONFIG_FILE"] == os.devnull
     assert settings == (
         'index = [{ "name" = "own", "url" = "https://own.example/simple" }]\n'
         'index-url = "https://mirror.example/simple"\n'

@@ -68,11 +68,11 @@ def test_a_nightly_is_known_by_its_commit(snapshot: DiskSnapshot, tmp_path: Path
 @pytest.mark.skipif(not shutil.which("rustup"), reason="needs rustup")
 def test_rustup_itself_is_asked_in_the_folder_of_the_package(tmp_path: Path) -> None:
     output = subprocess.run(["rustup", "toolchain", "list"], capture_output=True, text=True, check=True).stdout
-    named = next((line.split()[0] for line in output.splitlines() if "nightly" in line), "")
-    if not named:
+    nightly = next((line.split()[0] for line in output.splitlines() if "nightly" in line), "")
+    if not nightly:
         pytest.skip("needs a nightly toolchain")
     (tmp_path / "py").mkdir()
-    (tmp_path / "py/rust-toolchain").write_text(f"{named}\n")
+    (tmp_path / "py/rust-toolchain").write_text(f"{nightly}\n")
     snapshot = DiskSnapshot(tmp_path, dict(os.environ), version_of)
     assert "-nightly (" in snapshot.tool(rustc_tool("py", {}))
     assert "nightly" not in snapshot.tool(rustc_tool(".", {}))

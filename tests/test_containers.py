@@ -197,10 +197,10 @@ def test_no_engine_and_one_that_does_not_answer_are_told_with_what_mends_them(tm
     assert "systemctl start docker" in output
 
 
-@pytest.mark.parametrize("named", ['"', " ", "podman 'x", "''"])
-def test_an_engine_that_is_no_command_is_refused(named: str, tmp_path: Path) -> None:
-    output = refused({"PATH": str(tmp_path), "CARTWHEEL_ENGINE": named}, tmp_path)
-    assert output == f"CARTWHEEL_ENGINE names '{named}', which is no command; correct it"
+@pytest.mark.parametrize("command", ['"', " ", "podman 'x", "''"])
+def test_an_engine_that_is_no_command_is_refused(command: str, tmp_path: Path) -> None:
+    output = refused({"PATH": str(tmp_path), "CARTWHEEL_ENGINE": command}, tmp_path)
+    assert output == f"CARTWHEEL_ENGINE names '{command}', which is no command; correct it"
 
 
 def test_an_engine_that_refuses_its_options_is_not_to_be_installed(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ def flint(root: Path, image: str, *, triple: str = HOST, python: tuple[str, ...]
     repository(root)
     project = Project(root)
     project.write("dodo.py", DODO)
-    named = ", ".join(f'"{version}"' for version in python)
-    project.write("pyproject.toml", FLINT.format(triple=triple, python=named, image=image, floor=images.FLOOR))
+    versions = ", ".join(f'"{version}"' for version in python)
+    project.write("pyproject.toml", FLINT.format(triple=triple, python=versions, image=image, floor=images.FLOOR))
     project.write("Cargo.toml", FLINT_CARGO)
     project.write("src/lib.rs", FLINT_SOURCE)
     project.write(".gitignore", ".cartwheel/\ndist/\n")
@@ -324,8 +324,8 @@ def test_docker_gives_us_what_is_written_and_ends_with_who_waits(docker: Images,
     container = inside(docker, image, root, tmp_path / "home", user="4321:4321")
     words, env = ContainerLog(StepLog(tmp_path / "log", shown_as="log"), container, (scratch,)), environment(docker)
     words.run(("sh", "-c", f"echo $WORD > {scratch}/made"), cwd=root, env=env | {"WORD": "seen"})
-    made = scratch / "made"
-    assert (made.read_text(), made.stat().st_uid, made.stat().st_gid) == ("seen\n", 4321, 4321)
+    file = scratch / "made"
+    assert (file.read_text(), file.stat().st_uid, file.stat().st_gid) == ("seen\n", 4321, 4321)
     code, output = words.attempt(("sh", "-c", f"echo no > {root}/made"), cwd=root, env=env)
     assert code
     assert "Read-only file system" in output

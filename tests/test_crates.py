@@ -173,7 +173,7 @@ class Run:
     def __init__(self, project: Project, shelf: Shelf, folder: Path) -> None:
         self.project, self.shelf, self.folder = project, shelf, folder
         self.registry = Registry(name="house", url=shelf.index)
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.slept: list[float] = []
         self.environ = {**environment({}), "CARTWHEEL_INDEX_HOUSE_TOKEN": TOKEN, "CARGO_HOME": str(folder / "cargo")}
         self.environ.setdefault("RUSTUP_HOME", str(Path("~/.rustup").expanduser()))
@@ -193,8 +193,8 @@ class Run:
     def __call__(self, job_token: JobToken | None = None) -> tuple[str, ...]:
         cargo = self.cargo()
         release = CrateRelease(cargo, self.crates(cargo), job_token=job_token)
-        book = book_of(self.folder / "ledger.json", release, "pebble", "1.0.0", self.said.append)
-        return tuple(n.rpartition("-")[0] for n in publish(release, (), book, say=self.said.append, wait=self._sleep))
+        book = book_of(self.folder / "ledger.json", release, "pebble", "1.0.0", self.lines.append)
+        return tuple(n.rpartition("-")[0] for n in publish(release, (), book, say=self.lines.append, wait=self._sleep))
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -226,7 +226,7 @@ def test_the_crates_are_published_in_order_once_and_the_log_holds_no_token(shelf
     assert run() == ()
     assert shelf.posts == ["sand", "pebble"]
     logs = "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
-    assert TOKEN not in logs + "".join(run.said)
+    assert TOKEN not in logs + "".join(run.lines)
     assert git(run.project.root, "status", "--porcelain") == ""
 
 
@@ -444,12 +444,12 @@ def test_what_is_not_shown_yet_is_waited_for(shelf: Shelf, run: Run) -> None:
     shelf.hidden["pebble"] = 2
     release = CrateRelease(cargo, crates)
     items = release.items(())
-    assert wait_until_visible(release, items, say=run.said.append, wait=run._sleep) == ()
-    assert "house shows 1 of 2 files; waiting until" in run.said[-1]
+    assert wait_until_visible(release, items, say=run.lines.append, wait=run._sleep) == ()
+    assert "house shows 1 of 2 files; waiting until" in run.lines[-1]
     shelf.hidden["pebble"] = 10**6
     clock = iter(range(0, 10**6, 400))
     later = CrateRelease(cargo, crates)
-    (line,) = wait_until_visible(later, items, say=run.said.append, wait=run._sleep, clock=lambda: float(next(clock)))
+    (line,) = wait_until_visible(later, items, say=run.lines.append, wait=run._sleep, clock=lambda: float(next(clock)))
     assert "pebble-1.0.0.crate: not on house after 900 s" in line
 
 
@@ -519,7 +519,7 @@ def test_a_job_publishes_crates_with_a_token_of_its_identity_that_is_revoked_aft
     assert trusting.tokens == {token}
     assert trusting.revoked == [token]
     logs = "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
-    assert token not in logs + "".join(run.said)
+    assert token not in logs + "".join(run.lines)
     assert run(token_of(trusting)) == ()
     assert len(trusting.issued) == 1, "nothing to send, no token"
 

@@ -130,15 +130,15 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "ledger.json"
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.slept: list[float] = []
 
     @property
     def book(self) -> Ledger:
-        return Ledger(self.path, index="shelf", url="u", project="demo", version="1", say=self.said.append)
+        return Ledger(self.path, index="shelf", url="u", project="demo", version="1", say=self.lines.append)
 
     def __call__(self, destination: Scripted, items: Sequence[Item] = ITEMS) -> tuple[str, ...]:
-        return deliver(destination, items, self.book, say=self.said.append, wait=self.slept.append)
+        return deliver(destination, items, self.book, say=self.lines.append, wait=self.slept.append)
 
     def state(self, name: str) -> object:
         return self.book._files.get(name, {}).get("state")
@@ -157,13 +157,13 @@ def test_what_is_missing_is_sent_in_order_between_preparing_and_finishing(run: R
     assert run(shelf) == ("a", "b")
     assert shelf.log == ["look a b", "prepare", "send a", "send b", "finish"]
     assert (shelf.prepared, shelf.finished) == (Standing(send=("a", "b")), ITEMS)
-    assert run.said == ["A: sent to shelf", "b: sent to shelf"]
+    assert run.lines == ["A: sent to shelf", "b: sent to shelf"]
     assert (run.state("a"), run.state("b"), run.slept) == ("sent", "sent", [])
 
 
 def test_what_is_there_is_told_and_not_sent(run: Run) -> None:
     assert run(Scripted(held={"a"}, content="content")) == ("b",)
-    assert run.said == ["A: on shelf already, with the same content", "b: sent to shelf"]
+    assert run.lines == ["A: on shelf already, with the same content", "b: sent to shelf"]
     assert run.state("a") == "there"
 
 
@@ -196,7 +196,7 @@ def test_what_was_sent_with_other_bytes_is_refused_though_it_is_not_listed(run: 
 def test_what_was_sent_and_is_not_listed_yet_is_sent_again_only_where_no_list_lags(run: Run) -> None:
     run.book.note("a", A.sha256, "sent")
     assert run(Scripted(lags=True)) == ("b",)
-    assert run.said[0] == "A: sent before; shelf does not list it yet"
+    assert run.lines[0] == "A: sent before; shelf does not list it yet"
     assert run(Scripted()) == ("a", "b")
 
 
@@ -204,7 +204,7 @@ def test_a_passing_failure_is_retried_with_longer_pauses(run: Run) -> None:
     shelf = Scripted(answers=[BUSY, BUSY])
     assert run(shelf, [A]) == ("a",)
     assert run.slept == [2.0, 4.0]
-    assert run.said == [
+    assert run.lines == [
         "A: shelf: 503 busy; again in 2 s", "A: shelf: 503 busy; again in 4 s", "A: sent to shelf",
     ]  # fmt: skip
     assert shelf.log.count("send a") == 3
@@ -245,7 +245,7 @@ def test_a_file_that_did_not_leave_this_machine_is_refused_in_the_ledger(run: Ru
 def test_expired_credentials_are_replaced_and_the_file_is_sent_at_once(run: Run, status: int) -> None:
     shelf = Scripted(answers=[Answer(status=status, words="expired")], renewals=1)
     assert run(shelf, [A]) == ("a",)
-    assert run.said == ["the token has expired; sent again with a new one", "A: sent to shelf"]
+    assert run.lines == ["the token has expired; sent again with a new one", "A: sent to shelf"]
     assert run.slept == []
 
 
@@ -267,7 +267,7 @@ def test_after_an_answer_in_doubt_the_destination_is_looked_at_as_often_as_it_sa
     assert run(shelf, [A]) == ("a",)
     assert shelf.log == ["look a", "prepare", "send a", "look a", "look a", "finish"]
     assert run.slept == [7.0]
-    assert run.said == ["A: on shelf, with the same bytes"]
+    assert run.lines == ["A: on shelf, with the same bytes"]
     assert run.state("a") == "there"
 
 
@@ -348,7 +348,7 @@ def test_the_progress_of_a_delivery_can_be_measured(run: Run, tmp_path: Path) ->
     path.write_bytes(b"x" * 100_000)
     counts: list[Callable[[], str]] = []
     item = Item(name="a", path=path, sha256="aa")
-    deliver(Scripted(), [item], run.book, say=run.said.append, measure=counts.append)
+    deliver(Scripted(), [item], run.book, say=run.lines.append, measure=counts.append)
     assert [count() for count in counts] == ["1/1 files, 0.1/0.1 MB"]
 
 
@@ -395,7 +395,7 @@ def test_a_failure_counts_files_that_were_present_and_files_that_were_sent(run: 
 def test_an_item_that_must_be_visible_first_is_waited_for_with_the_given_clock(run: Run) -> None:
     looks: list[Standing | Exception] = [Standing(send=("a", "b")), Standing(send=("a",)), Standing(there=("a",))]
     run(Scripted(one_by_one=True, looks=looks))
-    assert "shelf does not show A yet" in run.said[1]
+    assert "shelf does not show A yet" in run.lines[1]
     assert run.slept == [1.0]
 
 
@@ -446,7 +446,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.slept: list[float] = []
 
     def __call__(self) -> float:
@@ -460,21 +460,21 @@ class Clock:
         self, shelf: Scripted, awaited: Sequence[Item] = (), seconds: float | None = None
     ) -> tuple[str, ...]:
         return wait_until_visible(
-            shelf, ITEMS, awaited, say=self.said.append, wait=self.wait, seconds=seconds, clock=self
+            shelf, ITEMS, awaited, say=self.lines.append, wait=self.wait, seconds=seconds, clock=self
         )
 
 
 def test_a_release_that_is_shown_is_not_waited_for() -> None:
     clock, shelf = Clock(), Scripted(held={"a", "b"})
     assert clock.wait_until_visible(shelf) == ()
-    assert (shelf.log, clock.said, clock.slept) == (["look a b in public"], [], [])
+    assert (shelf.log, clock.lines, clock.slept) == (["look a b in public"], [], [])
 
 
 def test_what_is_not_shown_yet_is_waited_for_with_a_word() -> None:
     clock, shelf = Clock(), Scripted(looks=[Standing(send=("b",), there=("a",)), Standing(trouble="503 busy")])
     shelf.held = {"a", "b"}
     assert clock.wait_until_visible(shelf) == ()
-    assert [line.partition(";")[0] for line in clock.said] == [
+    assert [line.partition(";")[0] for line in clock.lines] == [
         "shelf shows 1 of 2 files", "shelf shows 0 of 2 files (503 busy)",
     ]  # fmt: skip
     assert clock.slept == [1.0, 1.5]
@@ -483,20 +483,20 @@ def test_what_is_not_shown_yet_is_waited_for_with_a_word() -> None:
 def test_one_item_of_several_is_named_while_it_is_waited_for() -> None:
     clock = Clock()
     assert clock.wait_until_visible(Scripted(looks=[Standing(send=("a",), trouble="404")], held={"a"}), [A]) == ()
-    assert clock.said[0].startswith("shelf does not show A yet (404); waiting until ")
+    assert clock.lines[0].startswith("shelf does not show A yet (404); waiting until ")
 
 
 def test_the_files_that_a_destination_in_trouble_shows_are_counted() -> None:
     clock = Clock()
     half = Standing(send=("b",), there=("a",), trouble="503 busy")
     assert clock.wait_until_visible(Scripted(looks=[half], held={"a", "b"})) == ()
-    assert clock.said[0].startswith("shelf shows 1 of 2 files (503 busy); waiting until ")
+    assert clock.lines[0].startswith("shelf shows 1 of 2 files (503 busy); waiting until ")
 
 
 def test_a_release_of_one_file_is_waited_for_as_a_count() -> None:
     clock, shelf = Clock(), Scripted(looks=[Standing(send=("a",))], held={"a"})
-    assert wait_until_visible(shelf, [A], say=clock.said.append, wait=clock.wait, clock=clock) == ()
-    assert clock.said[0].startswith("shelf shows 0 of 1 files; waiting until ")
+    assert wait_until_visible(shelf, [A], say=clock.lines.append, wait=clock.wait, clock=clock) == ()
+    assert clock.lines[0].startswith("shelf shows 0 of 1 files; waiting until ")
 
 
 def test_what_is_never_shown_is_named_after_the_deadline() -> None:
@@ -505,7 +505,7 @@ def test_what_is_never_shown_is_named_after_the_deadline() -> None:
         "b: not on shelf after 5 s; start again later",
     )
     assert sum(clock.slept) == pytest.approx(5.0)
-    assert len(clock.said) == 1
+    assert len(clock.lines) == 1
     assert Clock().wait_until_visible(Scripted(deadline=0.0)) == tuple(
         f"{name}: not on shelf after 0 s; start again later" for name in "ab"
     )
@@ -619,12 +619,12 @@ def test_a_header_that_names_a_time_is_read_as_seconds(header: str, seconds: flo
 
 def test_waiting_until_goes_on_in_longer_steps_and_is_told_once() -> None:
     clock = Clock()
-    left = until(lambda: "b", seconds=100.0, say=clock.said.append, wait=clock.wait, clock=clock)
+    left = until(lambda: "b", seconds=100.0, say=clock.lines.append, wait=clock.wait, clock=clock)
     assert left == "b"
     assert clock.slept[:3] == [1.0, 1.5, 2.25]
     assert max(clock.slept) <= 30.0
     assert sum(clock.slept) == pytest.approx(100.0)
-    (line,) = clock.said
+    (line,) = clock.lines
     limit = (datetime.now() + timedelta(seconds=100)).strftime("%H")
     assert line.startswith(f"b; waiting until {limit}:")
     assert line.endswith(" (2 min)")
@@ -636,9 +636,9 @@ def test_the_end_of_a_wait_is_told_as_a_time_and_in_minutes(
 ) -> None:
     monkeypatch.setattr(retries.time, "time", lambda: 1_000_000.0)
     clock = Clock()
-    until(lambda: "b", seconds=seconds, say=clock.said.append, wait=clock.wait, clock=clock)
+    until(lambda: "b", seconds=seconds, say=clock.lines.append, wait=clock.wait, clock=clock)
     limit = datetime.fromtimestamp(1_000_000.0 + seconds).strftime("%H:%M")
-    assert clock.said == [f"b; waiting until {limit} ({minutes} min)"]
+    assert clock.lines == [f"b; waiting until {limit} ({minutes} min)"]
     assert max(clock.slept) <= 30.0
 
 
@@ -651,8 +651,8 @@ def test_a_wait_lasts_as_long_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch)
 
 def test_another_reason_to_wait_is_told_too() -> None:
     clock, looks = Clock(), iter(["a", "a", "b", ""])
-    assert until(lambda: next(looks), seconds=60.0, say=clock.said.append, wait=clock.wait, clock=clock) == ""
-    assert [line[0] for line in clock.said] == ["a", "b"]
+    assert until(lambda: next(looks), seconds=60.0, say=clock.lines.append, wait=clock.wait, clock=clock) == ""
+    assert [line[0] for line in clock.lines] == ["a", "b"]
 
 
 @pytest.fixture

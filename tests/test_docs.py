@@ -82,8 +82,8 @@ def test_each_command_of_doit_names_something_that_exists(block: Block) -> None:
     for line in block.text.splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["doit"]:
-            named = [word.split(":")[0] for word in words[1:] if not word.startswith("-") and "=" not in word]
-            assert not named or named[0] in known, line
+            names = [word.split(":")[0] for word in words[1:] if not word.startswith("-") and "=" not in word]
+            assert not names or names[0] in known, line
 
 
 def project_of(block: Block, folder: Path) -> Project:
@@ -213,8 +213,8 @@ def test_the_site_builds_without_warnings_and_every_link_in_it_leads_somewhere(t
     pages = {path: Targets(path.read_text("utf-8")) for path in site.rglob("*.html") if path.name != "404.html"}
     assert len(pages) >= 40
     dead = []
-    for page, found in pages.items():
-        for link in found.links:
+    for page, targets in pages.items():
+        for link in targets.links:
             address, _, anchor = html.unescape(link).partition("#")
             if "://" in address or address.startswith(("mailto:", "data:")):
                 continue

@@ -61,7 +61,7 @@ class Run:
     def __init__(self, folder: Path, shelf: Shelf) -> None:
         self.path = folder / "ledger.json"
         self.shelf = shelf
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.slept: list[float] = []
         self.environ = {"GITHUB_TOKEN": TOKEN}
 
@@ -70,12 +70,12 @@ class Run:
 
     def __call__(self, spec: PageSpec, **patience: Any) -> tuple[str, ...]:
         page = self.page(spec, **patience)
-        book = book_of(self.path, page, spec.project, "1.0", self.said.append)
-        return publish(page, items_of(spec), book, say=self.said.append, wait=self.slept.append)
+        book = book_of(self.path, page, spec.project, "1.0", self.lines.append)
+        return publish(page, items_of(spec), book, say=self.lines.append, wait=self.slept.append)
 
     def page(self, spec: PageSpec, **patience: Any) -> GitHubRelease:
         return GitHubRelease(
-            Api(self.place(), self.environ), spec, say=self.said.append, patience=Patience(**patience),
+            Api(self.place(), self.environ), spec, say=self.lines.append, patience=Patience(**patience),
             wait=self.slept.append,
         )  # fmt: skip
 
@@ -85,7 +85,7 @@ class Run:
         with page.alone():
             items = page.items(items_of(spec))
             return wait_until_visible(
-                page, items, say=self.said.append, wait=self.slept.append, clock=lambda: float(next(clock))
+                page, items, say=self.lines.append, wait=self.slept.append, clock=lambda: float(next(clock))
             )
 
     def states(self) -> dict[str, str]:
@@ -241,7 +241,7 @@ def test_a_release_is_drafted_filled_and_published_and_a_second_run_changes_noth
     assert run(spec) == ()
     assert shelf.calls("POST") + shelf.calls("PATCH") == before
     assert set(run.states().values()) == {"sent"}
-    assert TOKEN not in "".join(run.said) + run.path.read_text()
+    assert TOKEN not in "".join(run.lines) + run.path.read_text()
 
 
 def test_notes_that_github_generates_are_asked_for_once_and_those_of_a_person_stay(
@@ -344,7 +344,7 @@ def test_packages_that_share_a_tag_are_published_when_all_their_files_are_there(
     first = replace(spec, others=("other-1.0.tar.gz",))
     run(first)
     assert draft_of(shelf)
-    assert "stays a draft until other-1.0.tar.gz" in run.said[-1]
+    assert "stays a draft until other-1.0.tar.gz" in run.lines[-1]
     (row,) = shelf.releases.values()
     shelf.attach(row["id"], "other-1.0.tar.gz", b"theirs")
     run(first)
@@ -686,23 +686,23 @@ def test_a_report_of_this_commit_is_added_to_the_page_and_another_is_not(
 ) -> None:
     project = alone({})
     release = Release(
-        project=project, package=project.packages[0], index="github", root=tmp_path, environ={}, say=run.said.append
+        project=project, package=project.packages[0], index="github", root=tmp_path, environ={}, say=run.lines.append
     )
     page = tmp_path / ".cartwheel/report.html"
     page.parent.mkdir()
     name = f"{archive_stem(project.packages[0])}-report.html"
     for commit, sent in (("e" * 40, False), (HEAD, True), (HEAD, True)):
         page.write_text(f"<head>{report_mark(commit)}<p>made at {commit[0]}", "utf-8")
-        destination = GitHubRelease(Api(run.place(), run.environ), spec, say=run.said.append, release=release)
+        destination = GitHubRelease(Api(run.place(), run.environ), spec, say=run.lines.append, release=release)
         with destination.alone():
             destination.prepare(destination.look(items_of(spec)))
             for item in items_of(spec) if not sent else ():
                 destination.send(item)
             destination.finish(items_of(spec))
         assert (name in shelf.files("v1.0")) is sent
-    assert run.said.count(f"{name}: sent") == 1, "it is compared with nothing, and sent once"
+    assert run.lines.count(f"{name}: sent") == 1, "it is compared with nothing, and sent once"
     (tmp_path / ".cartwheel/reproduced.txt").write_text("same", "utf-8")
-    destination = GitHubRelease(Api(run.place(), run.environ), spec, say=run.said.append, release=release)
+    destination = GitHubRelease(Api(run.place(), run.environ), spec, say=run.lines.append, release=release)
     with destination.alone():
         destination.prepare(destination.look(items_of(spec)))
         destination.finish(items_of(spec))

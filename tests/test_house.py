@@ -58,10 +58,10 @@ def test_no_file_names_the_host_of_a_registry() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
     if not tracked:
         pytest.skip("not in a git checkout")
-    named = [
+    files = [
         name for name in tracked if (ROOT / name).is_file() and hosts.search((ROOT / name).read_text("utf-8", "ignore"))
     ]
-    assert named == []
+    assert files == []
 
 
 def test_no_file_of_the_product_has_more_than_300_lines() -> None:

@@ -155,7 +155,7 @@ def test_one_identity_serves_all_packages_of_a_job(monkeypatch: pytest.MonkeyPat
 class Refusal:
     """Why no token is minted."""
 
-    said: str
+    message: str
     code: str = ""
     job: str = "github"
     index: Mapping[str, object] = field(default_factory=dict)
@@ -215,7 +215,7 @@ def test_without_a_token_nothing_is_sent_and_the_message_says_what_to_do(
         as_job(monkeypatch, {key: text for key, text in jobs[case.job].items() if key not in case.without})
         index = trusted(state, **case.index)
         _, refused = publish(index, release, tmp_path / "ledger.json")
-        assert re.search(case.said, refused, re.DOTALL), refused
+        assert re.search(case.message, refused, re.DOTALL), refused
         assert len(refused.splitlines()) <= 2
         assert not re.search(r"eyJ|s3cr3t", refused), "an identity or a token is shown"
         assert state.posts == []

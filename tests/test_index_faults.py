@@ -67,7 +67,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.ledger = folder / "ledger.json"
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.slept: list[float] = []
 
     def __call__(self, index: Index, files: tuple[Path, ...]) -> str:
@@ -75,7 +75,7 @@ class Run:
         try:
             delivery.send(
                 index, "demo", "1.0", files, ledger=self.ledger, environ={"CARTWHEEL_INDEX_FAULTY_TOKEN": SECRET},
-                say=self.said.append, wait=self.slept.append,
+                say=self.lines.append, wait=self.slept.append,
             )  # fmt: skip
         except CartwheelError as error:
             return str(error)
@@ -96,7 +96,7 @@ def demand_true(run: Run, state: Faulty, release: tuple[Path, ...], *, foreign: 
             assert row["sha256"] == sha256(state.files[name]), f"{name} is not there as the ledger says"
         elif row["state"] == "refused":
             assert state.files.get(name) != ours[name], f"{name} is there, and the ledger says it was refused"
-    assert not re.search(SECRET, "\n".join(run.said) + json.dumps(run.rows))
+    assert not re.search(SECRET, "\n".join(run.lines) + json.dumps(run.rows))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Fault:
     always: Step | None = None
     looks: tuple[Step, ...] = ()
     set: Callable[[Faulty, tuple[Path, ...]], None] = lambda state, release: None
-    said: str = ""
+    message: str = ""
     """A pattern of what the first run is refused with; empty: it ends well."""
     slept: tuple[float, ...] | None = None
     posts: int | None = None
@@ -176,17 +176,19 @@ FAULTS = (
     # The index has a passing trouble
     Fault("500 once", (status(500),), slept=(2,)),
     Fault("three kinds of 5xx, then well", (status(503), status(502), status(500)), slept=(2, 4, 8)),
-    Fault("500 for ever", always=status(500), said=r"after 6 tries \(500", posts=6),
+    Fault("500 for ever", always=status(500), message=r"after 6 tries \(500", posts=6),
     Fault("500 in the middle of the set, for ever", (*[lambda p: p.faulty.take(p)] * 2, *[status(500)] * 6),
-          said="after 6 tries.*\n2 of 4 files"),
+          message="after 6 tries.*\n2 of 4 files"),
     Fault("503 with Retry-After", (status(503, Retry_After="7"),), slept=(7,)),
-    Fault("a page of HTML for an error", always=status(502, "Bad Gateway", PAGE), said="the back end is away"),
+    Fault("a page of HTML for an error", always=status(502, "Bad Gateway", PAGE), message="the back end is away"),
     Fault("429 with Retry-After", (status(429, Retry_After="30"),), slept=(30,)),
     Fault("429 with a date", (soon,)),
     Fault("429 without", (status(429), status(429)), slept=(2, 4)),
-    Fault("429 for ever", always=status(429), said=r"after 6 tries \(429"),
-    Fault("429 for two hours", (status(429, Retry_After="7200"),), said="wait 120 minutes; start again then", slept=()),
-    Fault("503 for two hours", (status(503, Retry_After="7200"),), said="wait 120 minutes; start again then", slept=()),
+    Fault("429 for ever", always=status(429), message=r"after 6 tries \(429"),
+    Fault("429 for two hours", (status(429, Retry_After="7200"),), slept=(),
+          message="wait 120 minutes; start again then"),
+    Fault("503 for two hours", (status(503, Retry_After="7200"),), slept=(),
+          message="wait 120 minutes; start again then"),
     Fault("408 once", (status(408),), slept=(2,)),
     Fault("425 once", (status(425),), slept=(2,)),
     # Whether it arrived is not known
@@ -200,47 +202,47 @@ FAULTS = (
     Fault("cut before the last bytes", (cut(0.99),), slept=(2,)),
     Fault("reset in the middle", (cut(0.5, hard=True),), slept=(2,)),
     Fault("cut after the body", (lost,), slept=(2,)),
-    Fault("cut for ever", always=cut(0.5), said="after 6 tries", posts=6),
+    Fault("cut for ever", always=cut(0.5), message="after 6 tries", posts=6),
     Fault("kept, and no answer", (kept_and_lost,), posts=4, slept=()),
     Fault("kept, and half an answer", (after_storing(cut_answer),), posts=4, slept=()),
     Fault("no HTTP in the answer", (garbage,), slept=(2,)),
     # It refuses
-    Fault("400", (status(400, "Invalid value for classifiers."),), said=r"refuses it \(400 Invalid value", posts=1),
+    Fault("400", (status(400, "Invalid value for classifiers."),), message=r"refuses it \(400 Invalid value", posts=1),
     Fault("400 in the middle of the set", (*[lambda p: p.faulty.take(p)] * 2, status(400, "Invalid")),
-          said="refuses it.*nothing after it was sent\n2 of 4 files", posts=3),
+          message="refuses it.*nothing after it was sent\n2 of 4 files", posts=3),
     Fault("400 with the reason in the body", (status(400, "Bad Request", b"<p>no such &amp; such</p>"),),
-          said="no such & such"),
-    Fault("400 for a name that was used", (status(400, USED),), said="takes a name only once.*release the next"),
+          message="no such & such"),
+    Fault("400 for a name that was used", (status(400, USED),), message="takes a name only once.*release the next"),
     Fault("400 for same bytes that came meanwhile", (meanwhile(None, 400),), posts=4),
     Fault("409 for same bytes that came meanwhile", (meanwhile(None, 409),), posts=4),
     Fault("400 for other bytes that came meanwhile", (meanwhile(b"theirs", 400),), foreign=(FIRST,), posts=1,
-          said=f"theirs {sha256(b'theirs')}.*release the next", again=f"nothing was sent.*\n.*{sha256(b'theirs')}"),
+          message=f"theirs {sha256(b'theirs')}.*release the next", again=f"nothing was sent.*\n.*{sha256(b'theirs')}"),
     Fault("409 for other bytes that came meanwhile", (meanwhile(b"theirs", 409),), foreign=(FIRST,), posts=1,
-          said=f"theirs {sha256(b'theirs')}", again="nothing was sent"),
+          message=f"theirs {sha256(b'theirs')}", again="nothing was sent"),
     Fault("400 for same bytes that are listed late", (exists_late,), posts=4, slept=(10,)),
     Fault("400 for a file that is never listed", (status(400, "File already exists"),), slept=(10, 10),
-          said="says it has it but does not list it.*start again"),
-    Fault("409 for a file that is never listed", (status(409, "conflict"),), said="does not list it"),
-    Fault("401", (status(401),), said="does not accept the credentials.*check the token", posts=1),
-    Fault("403 with the token in it", (status(403, f"no such token: {SECRET}"),), said=r"no such token: \*\*\*"),
+          message="says it has it but does not list it.*start again"),
+    Fault("409 for a file that is never listed", (status(409, "conflict"),), message="does not list it"),
+    Fault("401", (status(401),), message="does not accept the credentials.*check the token", posts=1),
+    Fault("403 with the token in it", (status(403, f"no such token: {SECRET}"),), message=r"no such token: \*\*\*"),
     Fault("403 for another project", (status(403, "The given token isn't allowed to upload to project 'demo'."),),
-          said="may not upload to this project.*use a token of the project"),
+          message="may not upload to this project.*use a token of the project"),
     Fault("403 for an expired token", (status(403, "Invalid token: token has expired"),),
-          said="finds the token expired.*put a new one into CARTWHEEL_INDEX_FAULTY_TOKEN"),
+          message="finds the token expired.*put a new one into CARTWHEEL_INDEX_FAULTY_TOKEN"),
     Fault("a token that expires in the middle", set=lambda s, r: setattr(s, "tokens", {SECRET: 2}),
-          said="does not accept.*\n2 of 4 files", posts=3),
+          message="does not accept.*\n2 of 4 files", posts=3),
     Fault("403 read-only", (status(403, "Read-only mode: Uploads are temporarily disabled."),),
-          said="takes no files now.*start again later"),
-    Fault("404", always=status(404), said="takes no files at http.*look at the 'url' of", posts=1),
-    Fault("405", always=status(405), said="takes no files at http", posts=1),
-    Fault("410", always=status(410), said="takes no files at http", posts=1),
-    Fault("413", (status(413),), said="too large.*make it smaller", posts=1),
-    Fault("413 before the body was read", (early(status(413)),), said="too large|after 6 tries|^$"),
+          message="takes no files now.*start again later"),
+    Fault("404", always=status(404), message="takes no files at http.*look at the 'url' of", posts=1),
+    Fault("405", always=status(405), message="takes no files at http", posts=1),
+    Fault("410", always=status(410), message="takes no files at http", posts=1),
+    Fault("413", (status(413),), message="too large.*make it smaller", posts=1),
+    Fault("413 before the body was read", (early(status(413)),), message="too large|after 6 tries|^$"),
     *(Fault(f"{code} to another host", always=away(code), posts=1,
-            said="redirects to https://elsewhere.example/upload/, where neither .* credentials are sent.*make it")
+            message="redirects to https://elsewhere.example/upload/, where neither .* credentials are sent.*make it")
       for code in (301, 302, 303, 307, 308)),
     *(Fault(f"403 in the encoding {name}", (status(403, body=b"no\xff", Content_Type=f"text/plain; charset={name}"),),
-            said="does not accept the credentials", posts=1) for name in ("rot13", "klingon", "idna", "zlib")),
+            message="does not accept the credentials", posts=1) for name in ("rot13", "klingon", "idna", "zlib")),
     *(Fault(f"redirects to {name}", (status(302, Location=name),), posts=5)
       for name in ("http://[::1/", "http://127.0.0.1:99999/")),
     # What it lists
@@ -250,24 +252,24 @@ FAULTS = (
     Fault("half of the set is there", set=hold(2), posts=2),
     Fault("the whole set is there", set=hold(4), posts=0),
     Fault("half is there with other bytes", set=hold(2, b"x"), foreign=NAMES[:2], posts=0,
-          said=f"nothing was sent.*{sha256(b'x')}", again="nothing was sent"),
+          message=f"nothing was sent.*{sha256(b'x')}", again="nothing was sent"),
     Fault("a file that nobody planned", set=lambda s, r: s.files.update({"demo-1.0-cp39-cp39-win32.whl": b"x"}),
-          posts=0, said="the plan has not; plan it", again="the plan has not"),
+          posts=0, message="the plan has not; plan it", again="the plan has not"),
     Fault("half is there and no digests", set=hold(2), settings={"digests": False}, posts=2),
     Fault("half is there, other bytes, no digests", set=hold(2, b"x"), settings={"digests": False}, foreign=NAMES[:2],
-          posts=0, said=f"theirs {sha256(b'x')}", again="nothing was sent"),
+          posts=0, message=f"theirs {sha256(b'x')}", again="nothing was sent"),
     Fault("only HTML", set=hold(1), settings={"json": False}, posts=3),
     Fault("the page fails once", looks=(status(500),), posts=4),
-    Fault("the page fails for ever", looks=(status(500),) * 9, said="cannot be read.*try again when it", posts=0),
-    Fault("the page is for later", looks=(status(429, Retry_After="7200"),), said="read.*wait 120 minutes", posts=0),
-    Fault("the page wants to know who asks", looks=(status(401),), said="cannot be read.*in ~/.netrc", posts=0),
-    Fault("the page is not what it says", set=hold(1), posts=0, said="cannot be read",
+    Fault("the page fails for ever", looks=(status(500),) * 9, message="cannot be read.*try again when it", posts=0),
+    Fault("the page is for later", looks=(status(429, Retry_After="7200"),), message="read.*wait 120 minutes", posts=0),
+    Fault("the page wants to know who asks", looks=(status(401),), message="cannot be read.*in ~/.netrc", posts=0),
+    Fault("the page is not what it says", set=hold(1), posts=0, message="cannot be read",
           looks=(no_json,) * 9),
     Fault("the page is not what it says, once", set=hold(1), posts=3, looks=(no_json,)),
     Fault("the page is cut", looks=(cut_answer,), set=hold(1), posts=3),
     Fault("the page fails while a file's fate is open", (kept_and_lost,), posts=5,
           looks=(lambda p: p.show(), *[status(503)] * 3)),
-    Fault("the page fails after a refusal", (status(400, "Invalid"),), posts=1, said="cannot be read",
+    Fault("the page fails after a refusal", (status(400, "Invalid"),), posts=1, message="cannot be read",
           looks=(lambda p: p.show(), *[status(500)] * 3)),
 )  # fmt: skip
 
@@ -282,7 +284,7 @@ def test_after_a_fault_nothing_is_wrong_and_the_next_run_goes_on(
         state.script, state.always, state.looks = list(fault.script), fault.always, list(fault.looks)
         fault.set(state, release)
         output = run(state.index, release)
-        assert re.search(fault.said or "^$", output, re.DOTALL)
+        assert re.search(fault.message or "^$", output, re.DOTALL)
         assert SECRET not in output
         assert not output or WHAT_TO_DO.search(output) or "nothing after it was sent" in output
         assert fault.slept in (None, tuple(run.slept))
@@ -321,7 +323,7 @@ def test_what_an_index_sends_its_readers_elsewhere_for_is_not_there(release: tup
         state.looks = [away]
         assert run(state.index, release) == ""
         assert (state.stored, other.posts) == ([path.name for path in release], [])
-    assert f"faulty does not hold demo: it sends readers on to {other.base}/simple/demo/" in run.said
+    assert f"faulty does not hold demo: it sends readers on to {other.base}/simple/demo/" in run.lines
 
 
 def test_an_index_may_send_its_readers_on_within_itself() -> None:

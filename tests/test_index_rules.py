@@ -200,7 +200,7 @@ class Bad:
     """A file that PyPI refuses: by which rule, with which words, and how it differs from a good one."""
 
     rule: str
-    said: str
+    text: str
     metadata: str = METADATA
     file: str = WHEEL
     files: Mapping[str, str] = field(default_factory=dict)
@@ -495,7 +495,7 @@ def test_what_pypi_refuses_is_refused(name: str, tmp_path: Path) -> None:
     bad = BAD[name]
     path = bad.write(tmp_path)
     problems = findings([path])
-    assert [f for f in problems if f.rule in bad.rule.split("|") and bad.said in f.text], problems
+    assert [f for f in problems if f.rule in bad.rule.split("|") and bad.text in f.text], problems
     assert all(finding.file == path.name for finding in problems)
 
 

@@ -63,11 +63,11 @@ def _in_wheel(folder: Path, target: Path, out: Path) -> set[str]:
     (wheel,) = out.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     generated = ("METADATA", "WHEEL", "RECORD")
-    made = ("pk-0.1.0.data/scripts/pk", "pk-0.1.0.dist-info/sboms/")
+    generated_names = ("pk-0.1.0.data/scripts/pk", "pk-0.1.0.dist-info/sboms/")
     return {
         name.replace("pk-0.1.0.dist-info/licenses/", "").replace("pk-0.1.0.data/", "pk.data/")
         for name in names
-        if not name.startswith(made) and not name.endswith(tuple(f"dist-info/{g}" for g in generated))
+        if not name.startswith(generated_names) and not name.endswith(tuple(f"dist-info/{g}" for g in generated))
     }
 
 

@@ -41,11 +41,11 @@ def written(case: Case, root: Path) -> tuple[Package, tuple[Wheel, ...]]:
 def test_the_plan_names_the_wheel(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     package, wheels = written(case, tmp_path)
-    named = ["-".join(wheel.file.removesuffix(".whl").split("-")[2:4]) for wheel in wheels]
+    tags = ["-".join(wheel.file.removesuffix(".whl").split("-")[2:4]) for wheel in wheels]
     if "later" in name:  # 3.11 has its own wheel, newer ones share another
-        assert named == [case.tags, "cp312-abi3"]
+        assert tags == [case.tags, "cp312-abi3"]
     else:
-        assert named == [case.tags]
+        assert tags == [case.tags]
     if case.platform:
         assert {wheel.file.removesuffix(".whl").split("-")[4] for wheel in wheels} == {case.platform}
     folder, _, last = case.extension.rpartition(".")
@@ -80,12 +80,12 @@ def test_maturin_makes_what_is_planned(name: str, tmp_path: Path, target_dir: Pa
                "--auditwheel", "skip", "--interpreter", f"python{oldest}", *zig)  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    [made] = out.iterdir()
+    [path] = out.iterdir()
     platform = -1 if case.platform else -2
-    assert made.name.split("-")[: platform or None] == wheel.file.split("-")[: platform or None]
+    assert path.name.split("-")[: platform or None] == wheel.file.split("-")[: platform or None]
     if case.platform:
-        assert made.name == wheel.file
-    with zipfile.ZipFile(made) as archive:
+        assert path.name == wheel.file
+    with zipfile.ZipFile(path) as archive:
         holds = {entry for entry in archive.namelist() if not entry.endswith("/")}
         metadata = message_from_string(
             archive.read(next(e for e in holds if e.endswith(".dist-info/METADATA"))).decode()
@@ -102,7 +102,7 @@ def test_maturin_makes_what_is_planned(name: str, tmp_path: Path, target_dir: Pa
         project, task = own_project(wheel, tmp_path)
         assert case.refused in project.doit(task, env={"CARGO_NET_OFFLINE": "true"}, code=1)
     elif not case.target:
-        assert texts_of(our_wheel(wheel, tmp_path, target_dir)) == texts_of(made)
+        assert texts_of(our_wheel(wheel, tmp_path, target_dir)) == texts_of(path)
 
 
 def own_project(wheel: Wheel, root: Path) -> tuple[Project, str]:
@@ -121,17 +121,17 @@ def our_wheel(wheel: Wheel, root: Path, target_dir: Path) -> Path:
     project.doit(task, env={"CARGO_NET_OFFLINE": "true"})
     shutil.rmtree(compiled, ignore_errors=True)
     shutil.copytree(own, compiled, symlinks=True)
-    [made] = (root / ".cartwheel" / "wheels").rglob("*.whl")
-    return made
+    [path] = (root / ".cartwheel" / "wheels").rglob("*.whl")
+    return path
 
 
 def texts_of(wheel: Path) -> dict[str, bytes]:
     """The files of a wheel with their content; without that of compiled files and of those that name or count them."""
-    named = ("/RECORD", "/WHEEL")
+    changing = ("/RECORD", "/WHEEL")
     with zipfile.ZipFile(wheel) as archive:
         entries = [entry for entry in archive.namelist() if not entry.endswith("/") and "/sboms/" not in entry]
         texts = {entry: archive.read(entry) for entry in entries}
-    return {e: b"" if t.startswith(b"\x7fELF") or e.endswith(named) else t for e, t in texts.items()}
+    return {e: b"" if t.startswith(b"\x7fELF") or e.endswith(changing) else t for e, t in texts.items()}
 
 
 def is_extension(entry: str, case: Case) -> bool:

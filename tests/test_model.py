@@ -103,8 +103,8 @@ ASKING: list[tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any],
 def test_however_a_crate_asks_for_the_stable_abi(
     cargo: Mapping[str, Any], workspace: Mapping[str, Any], table: Mapping[str, Any], tags: list[str]
 ) -> None:
-    named = {"package": {"name": "demo", "version": "1.2.0"}, **cargo}
-    read = manifests({"targets": ["aarch64-apple-darwin"], **table}, cargo=named)
+    manifest = {"package": {"name": "demo", "version": "1.2.0"}, **cargo}
+    read = manifests({"targets": ["aarch64-apple-darwin"], **table}, cargo=manifest)
     project = understood(replace(read, workspace=workspace, workspace_path="Cargo.toml" if workspace else ""))
     assert [name.split("-", 2)[2] for name in files(project)[:-1]] == [f"{tag}-macosx_11_0_arm64.whl" for tag in tags]
 

@@ -50,7 +50,7 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
-def found(project: Project, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def missing(project: Project, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     resolved = read_project(project.root, {})
     return missing_secrets(project.root, resolved, resolved.packages[0], environ, version="1")
 
@@ -78,7 +78,7 @@ def test_a_secret_that_github_does_not_list_is_missed_before_the_tag(
 ) -> None:
     with served_address(Secrets, answers) as address:
         job = {"GITHUB_API_URL": address, "GITHUB_SERVER_URL": "https://forge.example", "GITHUB_TOKEN": "a-token"}
-        wrong, notes = found(project, job)
+        wrong, notes = missing(project, job)
     place = f"the secret {NAME} in the environment github"
     assert wrong == (
         (f"github: the job publish-github has no credentials; keep its token as {place}",) * (state == "missing")
@@ -93,13 +93,13 @@ def test_without_a_token_or_an_answer_the_secret_is_only_named(
     monkeypatch.setattr(pipeline_secrets, "SECONDS", 0.2)
     dead = {"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_SERVER_URL": "https://forge.example"}
     for environ in ({}, {**dead, "GITHUB_TOKEN": "a-token"}):
-        wrong, notes = found(project, environ)
+        wrong, notes = missing(project, environ)
         assert (wrong, len(notes)) == ((), 1)
     (project.root / ".github" / "workflows" / "release.yml").unlink()
     project.write(".gitlab-ci.yml", f"# {gitlab_pipeline.HEAD[0]}\n")
-    assert "the masked variable CARTWHEEL_INDEX_GITHUB_TOKEN, of the environment github" in found(project, {})[1][0]
+    assert "the masked variable CARTWHEEL_INDEX_GITHUB_TOKEN, of the environment github" in missing(project, {})[1][0]
 
 
 def test_a_page_of_the_same_repository_needs_no_secret(project: Project) -> None:
     project.edit("pyproject.toml", '[tool.cartwheel.index.github]\nrepository = "me/releases"\n', "")
-    assert found(project, {}) == ((), ())
+    assert missing(project, {}) == ((), ())

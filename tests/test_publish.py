@@ -39,7 +39,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.ledger = folder / "ledger.json"
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.slept: list[float] = []
 
     def __call__(self, index: Index, files: tuple[Path, ...]) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class Run:
             files,
             ledger=self.ledger,
             environ=ENVIRON,
-            say=self.said.append,
+            say=self.lines.append,
             wait=self.slept.append,
         )
 
@@ -141,7 +141,7 @@ def test_files_that_are_not_the_checked_ones_are_not_sent(release: tuple[Path, .
                 release,
                 ledger=run.ledger,
                 environ=ENVIRON,
-                say=run.said.append,
+                say=run.lines.append,
                 expected={**{p.name: sha256(p.read_bytes()) for p in release}, release[0].name: "0" * 64},
             )
         assert state.posts == []
@@ -180,7 +180,7 @@ def test_a_damaged_ledger_is_set_aside_and_the_index_asked(release: tuple[Path, 
         run.ledger.write_bytes(damage)
         assert len(run(state.index, release)) == 3
         assert run.ledger.with_name("ledger.json.damaged").read_bytes() == damage
-        assert "set aside" in run.said[0]
+        assert "set aside" in run.lines[0]
 
 
 def test_pypi_s_window_of_fourteen_days_stops_a_late_file(release: tuple[Path, ...]) -> None:

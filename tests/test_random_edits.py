@@ -36,10 +36,10 @@ def test_no_random_edit_is_missed(tmp_path: Path, number: int) -> None:
     for _ in range(EDITS):
         done.append(drawn.edit())
         built = yard.build()
-        made, clean = yard.wheel(), yard.clean_wheel()
-        assert made == clean, f"CARTWHEEL_TEST_SEED={SEED}, project {number}: missed after {done}"
-        needless += built and made == before
-        before = made
+        wheel, clean = yard.wheel(), yard.clean_wheel()
+        assert wheel == clean, f"CARTWHEEL_TEST_SEED={SEED}, project {number}: missed after {done}"
+        needless += built and wheel == before
+        before = wheel
     log = os.environ.get("CARTWHEEL_TEST_EDITS")
     if log:
         with open(log, "a") as file:

@@ -31,8 +31,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=SERVERS)
 def index(request: pytest.FixtureRequest, programs: Path, tmp_path: Path) -> Iterator[Index]:
     (tmp_path / "server").mkdir()
-    with SERVERS[request.param](programs, tmp_path / "server") as found:
-        yield found
+    with SERVERS[request.param](programs, tmp_path / "server") as server:
+        yield server
 
 
 @pytest.fixture

@@ -46,11 +46,11 @@ def test_every_message_has_a_cause_and_a_fix() -> None:
 
 def every_table() -> list[type[Table]]:
     """All tables of the configuration, each once."""
-    found: list[type[Table]] = [Settings]
-    for table in found:
+    tables: list[type[Table]] = [Settings]
+    for table in tables:
         fields = msgspec.structs.fields(table)
-        found += [t for t in dict.fromkeys(t for f in fields for t in tables_in(f.type)) if t not in found]
-    return found
+        tables += [t for t in dict.fromkeys(t for f in fields for t in tables_in(f.type)) if t not in tables]
+    return tables
 
 
 @pytest.mark.parametrize("table", every_table(), ids=lambda table: table.__name__)
@@ -76,10 +76,10 @@ def test_the_schema_accepts_what_is_accepted(path: Path) -> None:
 
 
 def test_validate_pyproject_finds_the_schema() -> None:
-    found = tool_schema("cartwheel")
-    assert found == json.loads(schema()) == json.loads(PUBLISHED_SCHEMA.read_text("utf-8"))
-    jsonschema.Draft7Validator.check_schema(found)
-    assert found["$schema"] == "http://json-schema.org/draft-07/schema#"
+    published = tool_schema("cartwheel")
+    assert published == json.loads(schema()) == json.loads(PUBLISHED_SCHEMA.read_text("utf-8"))
+    jsonschema.Draft7Validator.check_schema(published)
+    assert published["$schema"] == "http://json-schema.org/draft-07/schema#"
 
 
 @pytest.mark.parametrize("table", [{"targts": []}, {"test": "pytest"}, {"toolchain": "zigg"}, {"overrides": [{}]}])

@@ -26,11 +26,11 @@ class Row:
     phrase: str = ""
     kind: str = "text/plain"
     location: str = ""
-    kept: str = ""
+    file: str = ""
     """The registry's file: the `same` bytes, `other` bytes, or no file."""
     outcome: str = "refused"
     """`sent`, `there`, `conflict` or `refused`."""
-    said: str = ""
+    message: str = ""
 
     def __str__(self) -> str:
         return f"{self.registry}: {self.case}"
@@ -38,36 +38,36 @@ class Row:
 
 ROWS = (
     # New files
-    Row("PyPI", "new", 200, kept="same", outcome="sent"),
-    Row("devpi", "new", 200, "submit ok", kept="same", outcome="sent"),
-    Row("Azure Artifacts", "new", 202, kept="same", outcome="sent"),
-    Row("GitLab", "new", 201, '{"message":"201 Created"}', kind="application/json", kept="same", outcome="sent"),
-    Row("Nexus", "new", 200, kept="same", outcome="sent"),
-    Row("Artifactory", "new", 200, kept="same", outcome="sent"),
-    Row("CodeArtifact", "new", 200, kept="same", outcome="sent"),
-    Row("Cloudsmith", "new", 201, kept="same", outcome="sent"),
-    Row("Gitea", "new", 201, kept="same", outcome="sent"),
+    Row("PyPI", "new", 200, file="same", outcome="sent"),
+    Row("devpi", "new", 200, "submit ok", file="same", outcome="sent"),
+    Row("Azure Artifacts", "new", 202, file="same", outcome="sent"),
+    Row("GitLab", "new", 201, '{"message":"201 Created"}', kind="application/json", file="same", outcome="sent"),
+    Row("Nexus", "new", 200, file="same", outcome="sent"),
+    Row("Artifactory", "new", 200, file="same", outcome="sent"),
+    Row("CodeArtifact", "new", 200, file="same", outcome="sent"),
+    Row("Cloudsmith", "new", 201, file="same", outcome="sent"),
+    Row("Gitea", "new", 201, file="same", outcome="sent"),
     # The same bytes are there: after a lost answer, or from another run
-    Row("pypiserver", "same", 409, "Package 'demo-1.0' already exists!", kept="same", outcome="there"),
-    Row("devpi", "same", 409, "demo-1.0-py3-none-any.whl already exists in non-volatile index", kept="same",
+    Row("pypiserver", "same", 409, "Package 'demo-1.0' already exists!", file="same", outcome="there"),
+    Row("devpi", "same", 409, "demo-1.0-py3-none-any.whl already exists in non-volatile index", file="same",
         outcome="there"),
     Row("Azure Artifacts", "same", 409, "The feed already contains file 'demo-1.0-py3-none-any.whl' in package "
-        "'demo 1.0'.", kept="same", outcome="there"),
+        "'demo 1.0'.", file="same", outcome="there"),
     Row("GitLab", "same", 400, '{"message":"Validation failed: File name has already been taken"}',
-        kind="application/json", kept="same", outcome="there"),
-    Row("Nexus", "same", 400, "Repository does not allow updating assets: pypi-hosted", kept="same", outcome="there"),
+        kind="application/json", file="same", outcome="there"),
+    Row("Nexus", "same", 400, "Repository does not allow updating assets: pypi-hosted", file="same", outcome="there"),
     Row("Artifactory", "same", 403, "Not enough permissions to overwrite artifact "
-        "'pypi-local:demo/1.0/demo-1.0-py3-none-any.whl' (user 'ci' needs DELETE permission).", kept="same",
+        "'pypi-local:demo/1.0/demo-1.0-py3-none-any.whl' (user 'ci' needs DELETE permission).", file="same",
         outcome="there"),
-    Row("CodeArtifact", "same", 409, "ConflictException: asset already published", kept="same", outcome="there"),
-    Row("Cloudsmith", "same", 422, "This package duplicates the attributes of another package", kept="same",
+    Row("CodeArtifact", "same", 409, "ConflictException: asset already published", file="same", outcome="there"),
+    Row("Cloudsmith", "same", 422, "This package duplicates the attributes of another package", file="same",
         outcome="there"),
-    Row("Gitea", "same", 409, "package file already exists", kept="same", outcome="there"),
-    Row("Google", "same", 400, "The uploaded file already exists", kept="same", outcome="there"),
-    Row("PyPI", "same, forbidden word", 400, "File already exists", "File already exists", kept="same",
+    Row("Gitea", "same", 409, "package file already exists", file="same", outcome="there"),
+    Row("Google", "same", 400, "The uploaded file already exists", file="same", outcome="there"),
+    Row("PyPI", "same, forbidden word", 400, "File already exists", "File already exists", file="same",
         outcome="there"),
     # Other bytes are there
-    *(Row(name, "other bytes", code, body, kept="other", outcome="conflict") for name, code, body in (
+    *(Row(name, "other bytes", code, body, file="other", outcome="conflict") for name, code, body in (
         ("pypiserver", 409, "already exists"), ("devpi", 409, "already exists in non-volatile index"),
         ("Azure Artifacts", 409, "The feed already contains file"), ("GitLab", 400, "has already been taken"),
         ("Nexus", 400, "Repository does not allow updating assets: pypi-hosted"),
@@ -76,17 +76,17 @@ ROWS = (
         ("Gitea", 409, "package file already exists"), ("PyPI", 400, "File already exists"),
     )),
     # The project, the repository or the feed is missing
-    Row("PyPI", "missing project", 400, "The project 'demo' doesn't exist", said="create the project"),
+    Row("PyPI", "missing project", 400, "The project 'demo' doesn't exist", message="create the project"),
     Row("GitLab", "missing project", 404, '{"message":"404 Project Not Found"}', kind="application/json",
-        said="takes no files at"),
-    Row("Nexus", "missing repository", 404, "Repository not found", said="takes no files at"),
-    Row("Azure Artifacts", "missing feed", 404, "The feed with ID 'x' doesn't exist.", said="create the project"),
+        message="takes no files at"),
+    Row("Nexus", "missing repository", 404, "Repository not found", message="takes no files at"),
+    Row("Azure Artifacts", "missing feed", 404, "The feed with ID 'x' doesn't exist.", message="create the project"),
     Row("CodeArtifact", "missing repository", 404, "ResourceNotFoundException: Repository does not exist",
-        said="create the project"),
-    Row("Artifactory", "missing repository", 404, "Could not locate repository 'pypi-x'", said="takes no files at"),
-    Row("devpi", "missing index", 404, "no such stage", said="takes no files at"),
+        message="create the project"),
+    Row("Artifactory", "missing repository", 404, "Could not locate repository 'pypi-x'", message="takes no files at"),
+    Row("devpi", "missing index", 404, "no such stage", message="takes no files at"),
     # Rights that are missing
-    *(Row(name, "missing rights", code, body, said="does not accept the credentials") for name, code, body in (
+    *(Row(name, "missing rights", code, body, message="does not accept the credentials") for name, code, body in (
         ("devpi", 403, "no permission to submit"), ("pypiserver", 403, "Forbidden"),
         ("Azure Artifacts", 403, "User lacks permission to complete this action. You need to have 'AddPackage'."),
         ("GitLab", 403, '{"message":"403 Forbidden"}'), ("GitLab", 401, '{"message":"401 Unauthorized"}'),
@@ -95,20 +95,20 @@ ROWS = (
         ("Cloudsmith", 403, "You do not have permission"), ("Gitea", 401, "reqPackageAccess"),
     )),
     Row("PyPI", "missing rights", 403, "The user 'me' isn't allowed to upload to project 'demo'.",
-        said="may not upload to this project"),
+        message="may not upload to this project"),
     # Pages to sign in, proxies
     Row("Azure Artifacts", "a page to sign in", 203, "<html><body><form>Sign in</form></body></html>",
-        kind="text/html; charset=utf-8", said="a page for people"),
+        kind="text/html; charset=utf-8", message="a page for people"),
     Row("a proxy", "a page to sign in", 200, "<!DOCTYPE html><html><body>Log in</body></html>", kind="text/html",
-        said="a page for people"),
-    Row("a proxy", "a page, and the file is there", 200, "<html><body>ok</body></html>", kind="text/html", kept="same",
+        message="a page for people"),
+    Row("a proxy", "a page, and the file is there", 200, "<html><body>ok</body></html>", kind="text/html", file="same",
         outcome="there"),
-    *(Row("a proxy", f"sent on by {code}", code, location="https://elsewhere.example/upload", said="redirects to")
+    *(Row("a proxy", f"sent on by {code}", code, location="https://elsewhere.example/upload", message="redirects to")
       for code in (301, 302, 303, 307, 308)),
     # Limits
-    Row("PyPI", "too large", 413, "Payload Too Large", said="too large"),
-    Row("Cloudsmith", "quota", 402, "Payment Required: storage limit", said="refuses it"),
-    Row("Gitea", "disabled", 404, "packages are disabled", said="takes no files at"),
+    Row("PyPI", "too large", 413, "Payload Too Large", message="too large"),
+    Row("Cloudsmith", "quota", 402, "Payment Required: storage limit", message="refuses it"),
+    Row("Gitea", "disabled", 404, "packages are disabled", message="takes no files at"),
 )  # fmt: skip
 
 
@@ -116,8 +116,8 @@ def answer(row: Row) -> Step:
     """The registry's answer, which also echoes the credentials."""
 
     def step(post: Post) -> None:
-        if row.kept:
-            post.faulty.keep(post.file, post.data if row.kept == "same" else b"other")
+        if row.file:
+            post.faulty.keep(post.file, post.data if row.file == "same" else b"other")
         headers = {"Content-Type": row.kind, **({"Location": row.location} if row.location else {})}
         echo = f" ({post.headers.get('Authorization', '')})" if row.outcome == "refused" and row.body else ""
         post.answer(row.code, row.phrase, body=(row.body + echo).encode(), headers=headers)
@@ -145,7 +145,7 @@ def test_no_answer_of_a_registry_is_misread(row: Row, tmp_path: Path) -> None:
     assert state_of_file == expected or (row.code in (200, 203) and state_of_file == "unknown")
     if row.outcome == "conflict":
         assert f"theirs {sha256(b'other')}" in refused
-    assert row.said in refused
+    assert row.message in refused
     assert SECRET not in refused + "".join(output) + ledger.read_text()
 
 

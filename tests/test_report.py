@@ -54,13 +54,13 @@ def planned(target: str, python: str, *, built: bool = True, runs: tuple[TestRun
 
 def steps() -> tuple[StepFacts, ...]:
     """A graph in which the second target takes longest."""
-    found = []
+    facts = []
     for number, target in enumerate(TARGETS, 1):
         build, repair = f"build:{target}:tide:3.11", f"repair:{target}:tide:3.11"
-        found.append(StepFacts(name=build, seconds=30.0 * number if number < 4 else 5.0, after=()))
-        found.append(StepFacts(name=repair, seconds=4.0, after=(build,)))
-    found.append(StepFacts(name="check:set:tide", seconds=1.0, after=tuple(s.name for s in found[1::2])))
-    return tuple(found)
+        facts.append(StepFacts(name=build, seconds=30.0 * number if number < 4 else 5.0, after=()))
+        facts.append(StepFacts(name=repair, seconds=4.0, after=(build,)))
+    facts.append(StepFacts(name="check:set:tide", seconds=1.0, after=tuple(s.name for s in facts[1::2])))
+    return tuple(facts)
 
 
 def facts() -> ReleaseFacts:

@@ -309,13 +309,13 @@ def built(
 ) -> Candidate:  # fmt: skip
     """A wheel of `tide` for a target, with these compiled files, further entries, and lines of its WHEEL file."""
     target = TARGETS[triple]
-    named = f"tide-1.0-cp311-{abi}-{platform_tag(target, target.floor)}.whl"
+    file = f"tide-1.0-cp311-{abi}-{platform_tag(target, target.floor)}.whl"
     paths = dict.fromkeys((*(binary.path for binary in binaries), *entries))
-    planned = {"file": named, "target": target, "floor": target.floor, "python": "abi3", **(plan or {})}
+    planned = {"file": file, "target": target, "floor": target.floor, "python": "abi3", **(plan or {})}
     return Candidate(
-        artifact=Distribution(file=named, kind="wheel", size=1, prefix=INFO, texts={"WHEEL": tags.encode()}),
+        artifact=Distribution(file=file, kind="wheel", size=1, prefix=INFO, texts={"WHEEL": tags.encode()}),
         plan=Plan(**planned),  # type: ignore[arg-type]
-        name=WheelName.parse(named),
+        name=WheelName.parse(file),
         entries=tuple(WheelEntry(path=path, size=1, sha256="x") for path in paths),
         binaries=binaries,
     )

@@ -105,12 +105,12 @@ def test_a_normalised_sdist_has_the_same_bytes_whoever_made_it(tmp_path: Path) -
     for path in (first, second):
         normalise(path, 1580601600)
     assert first.read_bytes() == second.read_bytes()
-    with tarfile.open(first) as made:
-        assert [(m.name, m.mode, m.mtime, m.uid) for m in made] == [
+    with tarfile.open(first) as sdist:
+        assert [(m.name, m.mode, m.mtime, m.uid) for m in sdist] == [
             ("a-1/PKG-INFO", 0o644, 1580601600, 0),
             ("a-1/run.sh", 0o755, 1580601600, 0),
         ]
-        content = made.extractfile("a-1/run.sh")
+        content = sdist.extractfile("a-1/run.sh")
         assert content is not None
         assert content.read() == b"#!/bin/sh\n"
 
@@ -240,13 +240,13 @@ def test_a_generated_file_that_only_the_wheel_includes_is_an_error_with_the_reas
     project.doit("check:sdist:pebble")
 
 
-@pytest.mark.parametrize(("text", "files", "named"), [
+@pytest.mark.parametrize(("text", "files", "noted"), [
     ('[env]\nDATA = "1"\n', set(), True),
     ('[env]\nDATA = "1"\n', {".cargo/config.toml"}, False),
     ('[build]\nrustflags = ["-Cdebuginfo=0"]\n', set(), False),
 ])  # fmt: skip
 def test_a_variable_for_builds_that_the_sdist_lacks_is_told(
-    tmp_path: Path, text: str, files: set[str], named: bool
+    tmp_path: Path, text: str, files: set[str], noted: bool
 ) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".cargo").mkdir()
@@ -254,8 +254,8 @@ def test_a_variable_for_builds_that_the_sdist_lacks_is_told(
     sdist = Distribution(file=SDIST, kind="sdist", size=0, names=tuple(f"pebble-1.0/{name}" for name in files))
     environ = {"CARGO_HOME": str(tmp_path / "none")}
     note = variables_not_packed(package("py"), sdist, tmp_path, environ)
-    assert bool(note) == named
-    assert not named or note.startswith(f".cargo/config.toml sets DATA for builds, and {SDIST} does not hold it")
+    assert bool(note) == noted
+    assert not noted or note.startswith(f".cargo/config.toml sets DATA for builds, and {SDIST} does not hold it")
 
 
 @pytest.mark.lab

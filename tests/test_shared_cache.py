@@ -624,7 +624,7 @@ def test_a_login_of_the_container_tools_is_used_and_renewed(filled: Registry, tm
 
 
 @pytest.mark.parametrize(
-    ("place", "key", "found"),
+    ("place", "key", "matches"),
     [
         (".docker/config.json", "ghcr.io", True),
         (".docker/config.json", "https://ghcr.io", True),
@@ -635,10 +635,12 @@ def test_a_login_of_the_container_tools_is_used_and_renewed(filled: Registry, tm
         (".docker/config.json", "quay.io", False),
     ],
 )
-def test_logins_are_found_where_docker_and_podman_keep_them(tmp_path: Path, place: str, key: str, found: bool) -> None:
+def test_logins_are_found_where_docker_and_podman_keep_them(
+    tmp_path: Path, place: str, key: str, matches: bool
+) -> None:
     (tmp_path / place).parent.mkdir(parents=True)
     (tmp_path / place).write_text(json.dumps({"auths": {key: login()}}))
-    expected = ("me", "pass:word") if found else None
+    expected = ("me", "pass:word") if matches else None
     assert credentials("ghcr.io", "owner/name", {"HOME": str(tmp_path)}) == expected
 
 

@@ -94,8 +94,8 @@ def test_the_limits_of_a_container_count(tmp_path: Path, monkeypatch: pytest.Mon
 def test_tokens_are_one_for_each_processor_however_many_wheels_come_and_go() -> None:
     slots = Slots(2, wheels=4)
     with slots.compiling() as shared, slots.compiling(), slots.compiling(), slots.compiling():
-        named = shared["CARGO_MAKEFLAGS"].partition("fifo:")[2]
-        pipe = os.open(named, os.O_RDWR | os.O_NONBLOCK)
+        fifo = shared["CARGO_MAKEFLAGS"].partition("fifo:")[2]
+        pipe = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
         with pytest.raises(BlockingIOError):
             os.read(pipe, 1)
     try:
@@ -118,9 +118,9 @@ def test_light_work_has_slots_of_its_own(tmp_path: Path) -> None:
 def test_a_compiler_that_runs_alone_may_use_every_processor_and_two_share_them(tmp_path: Path) -> None:
     slots = Slots(2)
     with slots.compiling() as first:
-        flags, _, named = first["CARGO_MAKEFLAGS"].partition("fifo:")
+        flags, _, fifo = first["CARGO_MAKEFLAGS"].partition("fifo:")
         assert flags == "-j2 --jobserver-auth="
-        pipe = os.open(named, os.O_RDWR | os.O_NONBLOCK)
+        pipe = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
         try:
             assert os.read(pipe, 9) == b"+"  # what cargo may take beside the one it was started with
             os.write(pipe, b"+")

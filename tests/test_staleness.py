@@ -215,8 +215,8 @@ def test_an_output_that_is_not_as_it_was_made_is_a_reason(files: Mapping[str, st
 
 
 def test_an_output_that_another_made_is_a_reason() -> None:
-    made = judged(step={"makes": ("dist/demo", "dist/more")}, files={**FILES, "dist/more": "m"})
-    assert made == ("dist/more was not made by it",)
+    reasons = judged(step={"makes": ("dist/demo", "dist/more")}, files={**FILES, "dist/more": "m"})
+    assert reasons == ("dist/more was not made by it",)
 
 
 def test_a_step_may_have_further_reasons() -> None:

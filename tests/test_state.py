@@ -35,11 +35,11 @@ def graph(tmp_path: Path) -> Graph:
 
 def left_behind(root: Path) -> list[str]:
     """Command lines of processes that still work in the project."""
-    found = []
+    commands = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
         if process.info["cwd"] == str(root) and process.pid != os.getpid():
-            found.append(" ".join(process.info["cmdline"] or []))
-    return found
+            commands.append(" ".join(process.info["cmdline"] or []))
+    return commands
 
 
 def test_the_second_run_does_nothing(graph: Graph) -> None:

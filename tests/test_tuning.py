@@ -82,12 +82,14 @@ def test_a_variant_is_made_beside_the_usual_wheel_and_its_own_keys_win() -> None
 
 
 @pytest.mark.parametrize(
-    ("features", "named"), [(("abi3",), "python3.9"), (("abi3", "abi3-py311"), ""), (("abi3-py310",), "")]
+    ("features", "python"), [(("abi3",), "python3.9"), (("abi3", "abi3-py311"), ""), (("abi3-py310",), "")]
 )
-def test_where_the_stable_abi_names_no_version_the_oldest_python_says_it(features: tuple[str, ...], named: str) -> None:
+def test_where_the_stable_abi_names_no_version_the_oldest_python_says_it(
+    features: tuple[str, ...], python: str
+) -> None:
     read = manifests({"targets": [LINUX]}, cargo=crate(*features), project={"requires-python": ">=3.9"})
     [(package, wheel)] = understood(read).wheels
-    assert interpreter(package, wheel) == named
+    assert interpreter(package, wheel) == python
 
 
 def test_a_stable_abi_that_no_manifest_of_ours_asks_for_is_told(tmp_path: Path) -> None:

@@ -61,14 +61,14 @@ MEMBERS = {
 
 def wheels(folder: Path, members: Mapping[str, Mapping[str, str]] = MEMBERS) -> dict[str, Path]:
     """A wheel with these files for each name and version, by name."""
-    found = {}
+    paths = {}
     for name, files in members.items():
         path = folder / f"{name}-py3-none-any.whl"
         with zipfile.ZipFile(path, "w") as archive:
             for file, text in files.items():
                 archive.writestr(file, text)
-        found[name.split("-")[0].replace("_", "-")] = path
-    return found
+        paths[name.split("-")[0].replace("_", "-")] = path
+    return paths
 
 
 def test_the_table_is_what_the_script_writes() -> None:

@@ -32,7 +32,7 @@ class Waiting:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -44,7 +44,7 @@ class Waiting:
             "1.0",
             EXPECTED,
             deadline=deadline,
-            say=self.said.append,
+            say=self.lines.append,
             sleep=self.sleep,
             clock=lambda: self.now,
         )
@@ -61,7 +61,7 @@ def test_an_index_that_lags_is_waited_for_and_told_of_once() -> None:
     wait = Waiting()
     with faulty(files=dict(FILES), unlisted=5) as state:
         assert wait(state.index) == ()
-    assert [line.partition(" until ")[0] for line in wait.said] == ["faulty shows 0 of 2 files; waiting"]
+    assert [line.partition(" until ")[0] for line in wait.lines] == ["faulty shows 0 of 2 files; waiting"]
     assert wait.now > 5
 
 

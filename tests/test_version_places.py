@@ -184,11 +184,11 @@ def test_a_literal_that_the_module_replaces_is_a_fallback_and_stays(tmp_path: Pa
 
 
 def test_where_pyproject_is_named_the_crates_and_their_workspace_follow_it(tmp_path: Path) -> None:
-    named = (
+    pyproject = (
         WORKSPACE["pyproject.toml"].replace('"1.2.0"', '"1.3.0rc1"')
         + '[tool.cartwheel]\nversion-from = "pyproject.toml"\n'
     )
-    root = project(tmp_path, {**WORKSPACE, "pyproject.toml": named})
+    root = project(tmp_path, {**WORKSPACE, "pyproject.toml": pyproject})
     assert len(moved(root)) == 11
     assert version_disagreements(survey(root, ".").places) == ()
     assert tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["package"]["version"] == "1.3.0-rc.1"
@@ -519,8 +519,8 @@ def test_every_tracked_file_of_the_repository_that_holds_the_package_moves_or_is
     }
     assert b"version = '=1.3.0-rc.1'" in now["fuzz/Cargo.toml"]
     assert now["docs/uv.lock"].count(b"1.3.0rc1") == 1
-    named = [line for line in lines if "by hand" in line]
-    assert named == [
+    rows = [line for line in lines if "by hand" in line]
+    assert rows == [
         "app/pyproject.toml: requires 'my_demo[x] == 1.2.0'; change it by hand if it should follow",
         "app/requirements-dev.txt: requires 'my-demo==1.2'; change it by hand if it should follow",
     ]
@@ -540,10 +540,10 @@ def test_other_files_that_hold_the_version_are_named_in_one_line(tmp_path: Path)
     }
     crate = {**CRATE, "Cargo.toml": CRATE["Cargo.toml"].replace("1.3.0-rc.1", "1.2.0")}
     root = new_project(tmp_path / "r", {**crate, **others})
-    (named,) = [line for line in bump(root, "1.3.0") if "stays in" in line]
+    (notice,) = [line for line in bump(root, "1.3.0") if "stays in" in line]
     places = "CITATION.cff:3, README.md:3, docs/conf.py:2, js/package.json:3, src/demo/_version.py:1"
     fix = '[tool.cartwheel] versions = [{ file = "CITATION.cff", pattern = "\\nversion: {version}" }]'
-    assert named == f"1.2.0 stays in {places}; to move a place too, name it: {fix}"
+    assert notice == f"1.2.0 stays in {places}; to move a place too, name it: {fix}"
     assert not [line for line in bump(root, "1.4.0") if "stays in" in line]
 
 
@@ -570,8 +570,8 @@ def test_other_files_that_hold_the_version_are_named_in_one_line(tmp_path: Path)
 def test_the_files_of_other_version_tools_are_named(tmp_path: Path, path: str, text: str, line: int) -> None:
     (tmp_path / path).parent.mkdir(exist_ok=True)
     (tmp_path / path).write_text(text)
-    named = unmoved_files(tmp_path, ".", "1.2.0", [path], ())
-    assert [row.partition(";")[0] for row in named] == ([f"1.2.0 stays in {path}:{line}"] if line else [])
+    rows = unmoved_files(tmp_path, ".", "1.2.0", [path], ())
+    assert [row.partition(";")[0] for row in rows] == ([f"1.2.0 stays in {path}:{line}"] if line else [])
 
 
 def test_a_lockfile_that_is_not_tracked_and_belongs_to_another_workspace_stays(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_another_spelling_of_the_same_version_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "version", "expected"),
+    ("requirement", "version", "expected"),
     [
         ("=1.2.0", "1.3.0", "=1.3.0"),
         ("= 1.2.0", "1.3.0", "= 1.3.0"),
@@ -133,13 +133,13 @@ def test_another_spelling_of_the_same_version_stays(tmp_path: Path) -> None:
     ],
 )
 def test_a_requirement_moves_where_it_is_a_pin_or_would_not_admit_the_version(
-    tmp_path: Path, found: str, version: str, expected: str
+    tmp_path: Path, requirement: str, version: str, expected: str
 ) -> None:
     files = {
         "pyproject.toml": '[build-system]\nbuild-backend = "maturin"\n[project]\nname = "demo"\n',
         "Cargo.toml": f'[workspace]\nmembers = ["app"]\n[package]\nname = "demo"\nversion = "{version}"\n',
         "app/Cargo.toml": f'[package]\nname = "app"\nversion = "7.0.0"\n[dependencies]\n'
-        f'demo = {{ path = "..", version = "{found}" }}\n',
+        f'demo = {{ path = "..", version = "{requirement}" }}\n',
     }
     (place,) = places(project(tmp_path, files), ".")[1:]
     assert place.expected == expected

@@ -135,11 +135,11 @@ class WindowsError(OSError):
 
 
 @pytest.mark.parametrize(
-    ("winerror", "length", "named"), [(3, 300, True), (206, 300, True), (3, 200, False), (112, 300, False)]
+    ("winerror", "length", "explains"), [(3, 300, True), (206, 300, True), (3, 200, False), (112, 300, False)]
 )
-def test_a_path_that_is_too_long_for_windows_is_named_as_such(winerror: int, length: int, named: bool) -> None:
+def test_a_path_that_is_too_long_for_windows_is_named_as_such(winerror: int, length: int, explains: bool) -> None:
     words = disk_error_in_words(WindowsError(winerror, "C:\\" + "a" * length))
-    assert ("Windows takes paths of 259 characters unless LongPathsEnabled is set" in words) == named
+    assert ("Windows takes paths of 259 characters unless LongPathsEnabled is set" in words) == explains
 
 
 @pytest.mark.parametrize(

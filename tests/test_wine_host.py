@@ -54,18 +54,18 @@ def test_an_interpreter_where_its_installer_puts_it_is_found(tmp_path: Path, env
     assert isinstance(interpreter, Interpreter)
     assert interpreter.path == str(python)
     moved = program(tmp_path / "prefix" / place, minor=14)
-    named = wine.wine_interpreter(GNU, "3.14", {**env, "WINEPREFIX": str(tmp_path / "prefix")})
-    assert isinstance(named, Interpreter)
-    assert named.path == str(moved)
+    other = wine.wine_interpreter(GNU, "3.14", {**env, "WINEPREFIX": str(tmp_path / "prefix")})
+    assert isinstance(other, Interpreter)
+    assert other.path == str(moved)
 
 
 def test_an_interpreter_of_another_architecture_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
     python = program(tmp_path / "python.exe", machine=0x14C)
-    named = {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)}
-    interpreter = wine.wine_interpreter(GNU, "3.13", named)
+    variables = {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)}
+    interpreter = wine.wine_interpreter(GNU, "3.13", variables)
     assert isinstance(interpreter, NoInterpreter)
     assert interpreter.why == f"Python 3.13 for Windows was not found: {python} is not an interpreter for win_amd64"
-    assert isinstance(wine.wine_interpreter(TARGETS["i686-pc-windows-gnu"], "3.13", named), Interpreter)
+    assert isinstance(wine.wine_interpreter(TARGETS["i686-pc-windows-gnu"], "3.13", variables), Interpreter)
 
 
 def test_a_version_that_is_not_named_is_told_with_its_variable(tmp_path: Path, env: dict[str, str]) -> None:
@@ -114,13 +114,13 @@ def test_an_empty_variable_names_no_interpreter(env: dict[str, str]) -> None:
 
 
 def test_a_wheel_for_any_python_is_tested_with_the_newest_that_is_named(tmp_path: Path, env: dict[str, str]) -> None:
-    named = {
+    variables = {
         f"CARTWHEEL_WINE_PYTHON_3_{minor}": str(program(tmp_path / f"{minor}" / "python.exe", minor=minor))
         for minor in (9, 13, 11)
     }
-    interpreter = wine.wine_interpreter(GNU, "py3", {**env, **named})
+    interpreter = wine.wine_interpreter(GNU, "py3", {**env, **variables})
     assert isinstance(interpreter, Interpreter)
-    assert (interpreter.path, interpreter.version) == (named["CARTWHEEL_WINE_PYTHON_3_13"], "3.13")
+    assert (interpreter.path, interpreter.version) == (variables["CARTWHEEL_WINE_PYTHON_3_13"], "3.13")
     installed = program(tmp_path / ".wine/drive_c/Program Files/Python312/python.exe", minor=12)
     interpreter = wine.wine_interpreter(GNU, "py3", env)
     assert isinstance(interpreter, Interpreter)
@@ -131,8 +131,8 @@ def test_a_wheel_for_any_python_is_tested_with_the_newest_that_is_named(tmp_path
 def test_an_interpreter_for_which_uv_cannot_install_is_refused(
     tmp_path: Path, env: dict[str, str], python: str, name: str
 ) -> None:
-    named = {**env, wine.variable(python): str(program(tmp_path / "python.exe"))}
-    interpreter = wine.wine_interpreter(GNU, python, named)
+    variables = {**env, wine.variable(python): str(program(tmp_path / "python.exe"))}
+    interpreter = wine.wine_interpreter(GNU, python, variables)
     assert isinstance(interpreter, NoInterpreter)
     assert interpreter.why.startswith(f"{name} for Windows is not tested under Wine: uv of another system installs for")
 
@@ -149,8 +149,8 @@ def test_without_an_interpreter_or_for_another_system_the_place_does_not_apply(
 ) -> None:
     assert wine.wine_interpreter(GNU, "3.13", env) is None
     python = program(tmp_path / "python.exe")
-    named = {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)}
-    assert wine.wine_interpreter(TARGETS["x86_64-apple-darwin"], "3.13", named) is None
+    variables = {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)}
+    assert wine.wine_interpreter(TARGETS["x86_64-apple-darwin"], "3.13", variables) is None
 
 
 def test_paths_in_arguments_and_variables_are_translated(tmp_path: Path, env: dict[str, str]) -> None:

@@ -29,7 +29,7 @@ class Ran(Struct, frozen=True, kw_only=True):
     code: int
     results: dict[str, str]
     """The result of every job that ran, by its title."""
-    said: str
+    output: str
 
 
 class Forge:
@@ -93,7 +93,7 @@ class Forge:
             stub = STUBS / action.removeprefix("actions/")
             argv += ["--local-repository", f"{action}@{pin.commit}={stub}"]
         done = subprocess.run(argv, cwd=self.project.root, env=self._environment(), capture_output=True, text=True)
-        return Ran(code=done.returncode, results=_results(done.stdout), said=_said(done.stdout) + done.stderr)
+        return Ran(code=done.returncode, results=_results(done.stdout), output=_output(done.stdout) + done.stderr)
 
     def saved_caches(self) -> int:
         """How many times files were kept for later runs."""
@@ -133,7 +133,7 @@ def _results(text: str) -> dict[str, str]:
     }
 
 
-def _said(text: str) -> str:
+def _output(text: str) -> str:
     """The output of the commands, without act's own lines."""
     event = (f"{line.get('job', '')}| {str(line.get('msg', '')).rstrip()}" for line in _lines(text))
     return "\n".join(line for line in event if not any(word in line for word in ("⭐", "✅", "⚙", "LocalRepository")))

@@ -28,7 +28,7 @@ class Ran(Struct, frozen=True, kw_only=True):
     code: int
     results: dict[str, str]
     """The result of every job that ran: `success`, `failure`, or `up to date` where it ended before it did anything."""
-    said: str
+    output: str
 
 
 class Forge:
@@ -82,7 +82,7 @@ class Forge:
         env = environment({**more, **(self.engine.env if self.engine else {})})
         done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True)
         output = done.stdout + done.stderr
-        return Ran(code=done.returncode, results=_results(output), said=output)
+        return Ran(code=done.returncode, results=_results(output), output=output)
 
     def _container(self) -> tuple[str, ...]:
         assert self.engine

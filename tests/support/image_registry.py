@@ -74,8 +74,8 @@ class _Call(StubRequest):
         elif self.command == "PUT":
             blobs[digest] = uploads[path] + body
             self.answer(201, Location=path, Docker_Content_Digest=digest)
-        elif (named := path.rpartition("/")[2]) in blobs:
-            self.answer(200, blobs[named], Docker_Content_Digest=named)
+        elif (name := path.rpartition("/")[2]) in blobs:
+            self.answer(200, blobs[name], Docker_Content_Digest=name)
         else:
             self.answer(404, b"{}")
 

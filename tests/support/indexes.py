@@ -326,8 +326,8 @@ def faulty(**settings: object) -> Iterator[Faulty]:
 
 def status(code: int, words: str = "", body: bytes = b"", **headers: str) -> Step:
     """A scripted answer that keeps nothing."""
-    named = {key.replace("_", "-"): value for key, value in headers.items()}
-    return lambda post: post.answer(code, words, body=body, headers=named)
+    fields = {key.replace("_", "-"): value for key, value in headers.items()}
+    return lambda post: post.answer(code, words, body=body, headers=fields)
 
 
 def lost(post: Post) -> None:

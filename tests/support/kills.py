@@ -29,11 +29,11 @@ _ON_A_TERMINAL = (
 
 def processes(case: str, session: int) -> list[str]:
     """Command lines of processes of a case: by session or by the marker in their environment."""
-    found = []
+    lines = []
     for process in psutil.process_iter(["cmdline", "status"]):
         if process.info["status"] != psutil.STATUS_ZOMBIE and _belongs(process, case, session):
-            found.append(f"{process.pid}: {' '.join(process.info['cmdline'] or [])}")
-    return found
+            lines.append(f"{process.pid}: {' '.join(process.info['cmdline'] or [])}")
+    return lines
 
 
 def _belongs(process: psutil.Process, case: str, session: int) -> bool:
@@ -153,20 +153,20 @@ STALE_HOLDERS = (b"", b"999999999\n", b"1\n", b"\xff\x00", b"not a number")
 def records(root: Path) -> dict[str, bytes]:
     """Each task's record as it lies there, by the task's name."""
     folder = root / ".cartwheel" / "records"
-    found = {}
+    contents = {}
     for path in sorted(folder.rglob("*.json")):
         if path.parent.name != "listings":
-            found[path.relative_to(folder).with_name(path.stem).as_posix().replace("/", ":")] = path.read_bytes()
-    return found
+            contents[path.relative_to(folder).with_name(path.stem).as_posix().replace("/", ":")] = path.read_bytes()
+    return contents
 
 
 def finished(root: Path) -> dict[str, str]:
     """The files in dist/ and their digests."""
-    found = {}
+    digests = {}
     for path in sorted((root / "dist").rglob("*")):
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-            found[path.relative_to(root / "dist").as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+            digests[path.relative_to(root / "dist").as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return digests
 
 
 class Watch:

@@ -68,7 +68,9 @@ def sysroot_aarch64() -> Path:
     _need_tools(*NEEDS, "dpkg-deb", "readelf")
     images.emulated()
     own = prepared() / "bin" / SOURCE
-    folder = _kept(f"{SOURCE}-aarch64", lambda scratch, folder: _cross_compile(_source(scratch), scratch, folder, own))
+    folder = _cached_folder(
+        f"{SOURCE}-aarch64", lambda scratch, folder: _cross_compile(_source(scratch), scratch, folder, own)
+    )
     loader = Path("/lib/ld-musl-aarch64.so.1")  # uv starts it to see the version of musl; qemu redirects no such start
     if not loader.exists():
         try:
@@ -91,10 +93,10 @@ def _need_tools(*tools: str) -> None:
 
 def prepared() -> Path:
     """The folder for this machine; compiled if the cache lacks it, which takes 75 s on two cores."""
-    return _kept(SOURCE, lambda scratch, folder: _compile(_source(scratch), scratch, folder))
+    return _cached_folder(SOURCE, lambda scratch, folder: _compile(_source(scratch), scratch, folder))
 
 
-def _kept(name: str, build: Callable[[Path, Path], None]) -> Path:
+def _cached_folder(name: str, build: Callable[[Path, Path], None]) -> Path:
     """The folder in the cache; `build` fills it, in a scratch folder of its own, if it has no interpreter."""
     CACHE.mkdir(parents=True, exist_ok=True)
     folder = CACHE / name

@@ -17,12 +17,12 @@ SLOW = """fn main() {
 
 def at_work(root: Path) -> list[str]:
     """Command lines of processes that work in the project or on it."""
-    found = []
+    commands = []
     for process in psutil.process_iter(["cmdline", "cwd", "exe"]):
         words = [process.info["cwd"] or "", process.info["exe"] or "", *(process.info["cmdline"] or [])]
         if any(str(root) in word for word in words) and process.pid != os.getpid():
-            found.append(" ".join(words))
-    return found
+            commands.append(" ".join(words))
+    return commands
 
 
 def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:

@@ -155,10 +155,10 @@ class Project:
         """The digest of every record and finished file, without the records and raw wheels of the tasks `but`."""
         places = (self.root / ".cartwheel" / "records", self.root / ".cartwheel" / "wheels", self.root / "dist")
         files = (path for place in places for path in sorted(place.rglob("*")) if path.is_file())
-        named = {p.relative_to(self.root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+        digests = {p.relative_to(self.root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
         part = but.replace(":", "/")
         place = part.partition("/")[2] if part.count("/") > 1 else part
-        return {path: d for path, d in named.items() if "/listings/" not in path and not (but and place in path)}
+        return {path: d for path, d in digests.items() if "/listings/" not in path and not (but and place in path)}
 
     def plan(self, *tasks: str) -> dict[str, Any]:
         """The document of `doit plan --json`."""

@@ -132,15 +132,15 @@ class Quarry(Project):
 
     def sources(self) -> Snapshot:
         """Every file of the user's, with its mode and time; links by their destination."""
-        found: dict[str, tuple[object, ...]] = {}
+        states: dict[str, tuple[object, ...]] = {}
         for parent, folders, files in os.walk(self.root):
             folders[:] = [folder for folder in folders if folder not in _NOT_A_SOURCE]
             for name in files:
                 path = Path(parent, name)
                 state = path.lstat()
                 held = str(path.readlink()) if path.is_symlink() else path.read_bytes()
-                found[path.relative_to(self.root).as_posix()] = (held, stat.S_IMODE(state.st_mode), state.st_mtime_ns)
-        return found
+                states[path.relative_to(self.root).as_posix()] = (held, stat.S_IMODE(state.st_mode), state.st_mtime_ns)
+        return states
 
     def put_back(self, before: Snapshot) -> None:
         """The sources as they were, with the times they had, as out of a backup: cargo alone would miss it."""

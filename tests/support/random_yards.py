@@ -182,9 +182,9 @@ class RandomYard:
         watch: list[str] = []
         manner = self.draw.choice(("silent", "variables", "named", "named", "named", "named"))
         for _ in range(self.draw.randint(1, 3)):
-            read, named = self.draw.choice(_READS[manner])(self, name)
+            read, rows = self.draw.choice(_READS[manner])(self, name)
             reads.append(read)
-            watch += named if manner == "named" else []
+            watch += rows if manner == "named" else []
         if manner == "variables":
             watch.append(f"env-changed={VARIABLE}")
             reads.append(f'env::var("{VARIABLE}").unwrap_or_default()')

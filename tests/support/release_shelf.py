@@ -36,8 +36,8 @@ class Scripted(GitHubRequest):
             ("POST", "/assets"): "upload", ("GET", "/assets"): "assets", ("POST", "/releases"): "create",
             ("GET", "/releases"): "releases",
         }  # fmt: skip
-        named = {"PATCH": "publish", "DELETE": "remove"}.get(self.command, "")
-        return named or next((k for (m, end), k in kinds.items() if m == self.command and path.endswith(end)), "")
+        change = {"PATCH": "publish", "DELETE": "remove"}.get(self.command, "")
+        return change or next((k for (m, end), k in kinds.items() if m == self.command and path.endswith(end)), "")
 
 
 class Shelf(ReleaseShelf):

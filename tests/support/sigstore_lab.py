@@ -90,7 +90,7 @@ def _authority(name: str, key: Any, above: tuple[x509.Certificate, Any] | None =
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     issuer, signer = (above[0].subject, above[1]) if above else (subject, key)
     now = datetime.now(UTC) - timedelta(minutes=5)
-    made = (
+    builder = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
         .serial_number(x509.random_serial_number()).not_valid_before(now).not_valid_after(now + timedelta(days=9))
         .add_extension(x509.BasicConstraints(True, 0 if above else 1), critical=True)
@@ -99,8 +99,8 @@ def _authority(name: str, key: Any, above: tuple[x509.Certificate, Any] | None =
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )  # fmt: skip
     if above:
-        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
-    return made.sign(signer, hashes.SHA384())
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+    return builder.sign(signer, hashes.SHA384())
 
 
 def _keys(folder: Path) -> None:

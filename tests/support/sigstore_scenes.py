@@ -213,7 +213,7 @@ class Scenes:
                 sha256={name: item.sha256 for name, item in files.items()},
             )  # fmt: skip
 
-            def made() -> str:
+            def publish() -> str:
                 api = Api(place, {"GITHUB_TOKEN": TOKEN})
                 page = GitHubRelease(api, spec, say=lines.append, bundles=Bundles(release))
                 book = Ledger(self.folder / "page.json", index="github", url=page.url, project="demo", version="1.0",
@@ -224,22 +224,22 @@ class Scenes:
                     page.look(items, public=True)
                     return f"{page.prove(items)} | {' | '.join(line for line in lines if 'signed' in line)}"
 
-            yield shelf, made
+            yield shelf, publish
 
     @scene
     def a_release_page_with_a_bundle_for_each_file(self) -> str:
-        with self._page() as (shelf, made):
-            first = made()
+        with self._page() as (shelf, publish):
+            first = publish()
             signed = {name: data for name, data in shelf.files("v1.0").items() if name.endswith(".sigstore.json")}
-            made()
+            publish()
             assert signed.items() <= shelf.files("v1.0").items(), "a bundle is never replaced"
             (self.folder / "bundle.json").write_bytes(signed[f"{WHEEL}.sigstore.json"])
             return f"{len(signed)} bundles; {first}"
 
     @scene
     def a_release_page_that_another_repository_signed(self) -> str:
-        with self._page("owner/else") as (_, made):
-            return made()
+        with self._page("owner/else") as (_, publish):
+            return publish()
 
     def _bundle(self, file: str = WHEEL, digest: str = "", trust: Path | None = None) -> str:
         text = (self.folder / "bundle.json").read_text()

@@ -123,9 +123,9 @@ def tools() -> dict[str, str]:
 def project_for(version: str) -> Installed:
     """The project for a version of CPython for Windows; installed again when its requirements change."""
     machine = windows()
-    named = f"{ROOT} {machine.pythons[version]}".encode()
+    place = f"{ROOT} {machine.pythons[version]}".encode()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    key = hashlib.sha256(repr((project, IMPORTED)).encode() + named).hexdigest()[:12]
+    key = hashlib.sha256(repr((project, IMPORTED)).encode() + place).hexdigest()[:12]
     folder = CACHE / f"project-{key}"
     with FileLock(CACHE / "project.lock"):
         if not (folder / "done").is_file():

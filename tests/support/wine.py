@@ -114,12 +114,12 @@ def prepared() -> Windows:
         starter.write_text(_STARTER.format(root=root))
         starter.chmod(0o755)
         pythons = {version: _python(version) for version in ARCHIVES}
-        made = Windows(starter, pythons, CACHE / "prefix")
-        done = made.run("cmd", "/c", "exit 7", cwd=CACHE)
+        machine = Windows(starter, pythons, CACHE / "prefix")
+        done = machine.run("cmd", "/c", "exit 7", cwd=CACHE)
         if done.returncode != 7:
             pytest.skip(f"Wine does not start here: {done.stdout[-300:]}")
-        _register(made)
-    return made
+        _register(machine)
+    return machine
 
 
 def _call(*command: str, cwd: Path | None = None) -> str:

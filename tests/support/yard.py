@@ -88,14 +88,14 @@ class Yard(Project):
 
     def clean_wheel(self) -> bytes:
         """The wheel that a build from nothing makes in this folder; what was made before stays.  Raises `Failed`."""
-        made, aside = self.path(".cartwheel"), self.root.with_name("aside")
-        made.rename(aside)
+        state, aside = self.path(".cartwheel"), self.root.with_name("aside")
+        state.rename(aside)
         try:
             self.build()
             return self.wheel()
         finally:
-            shutil.rmtree(made, ignore_errors=True)
-            aside.rename(made)
+            shutil.rmtree(state, ignore_errors=True)
+            aside.rename(state)
 
 
 def judge_edits(yard: Yard, edits: Mapping[str, Callable[[], object]]) -> None:

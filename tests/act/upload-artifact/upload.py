@@ -10,21 +10,21 @@ from pathlib import Path
 
 asked = [Path(line.strip()) for line in os.environ["PATHS"].splitlines() if line.strip()]
 hidden = os.environ["HIDDEN"] == "true"
-found = {
+files = {
     file
     for path in asked
     for file in ([path] if path.is_file() else path.rglob("*"))
     if file.is_file() and (hidden or not any(part.startswith(".") for part in file.parts))
 }
-if not found:
+if not files:
     sys.stdout.write(f"no files found: {asked}\n")
     sys.exit(os.environ["NONE"] == "error")
 root = Path(os.path.commonpath([path.resolve() for path in asked]))
 place = Path(os.environ["CI_STORE"], "artifacts", os.environ["NAME"])
 if place.exists():
     sys.exit(f"::error::an artifact with this name already exists: {place.name}")
-for file in sorted(found):
+for file in sorted(files):
     to = place / file.resolve().relative_to(root)
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, to)
-sys.stdout.write(f"{len(found)} files as {place.name}\n")
+sys.stdout.write(f"{len(files)} files as {place.name}\n")
