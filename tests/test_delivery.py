@@ -28,9 +28,9 @@ from cartwheel.destinations.retries import (
     passing,
     passing_trouble,
     pause,
+    poll,
     seconds_until,
     too_long,
-    until,
     with_retries,
 )
 from cartwheel.model.errors import StepFailed
@@ -619,7 +619,7 @@ def test_a_header_that_names_a_time_is_read_as_seconds(header: str, seconds: flo
 
 def test_waiting_until_goes_on_in_longer_steps_and_is_told_once() -> None:
     clock = Clock()
-    left = until(lambda: "b", seconds=100.0, say=clock.lines.append, wait=clock.wait, clock=clock)
+    left = poll(lambda: "b", seconds=100.0, say=clock.lines.append, wait=clock.wait, clock=clock)
     assert left == "b"
     assert clock.slept[:3] == [1.0, 1.5, 2.25]
     assert max(clock.slept) <= 30.0
@@ -636,7 +636,7 @@ def test_the_end_of_a_wait_is_told_as_a_time_and_in_minutes(
 ) -> None:
     monkeypatch.setattr(retries.time, "time", lambda: 1_000_000.0)
     clock = Clock()
-    until(lambda: "b", seconds=seconds, say=clock.lines.append, wait=clock.wait, clock=clock)
+    poll(lambda: "b", seconds=seconds, say=clock.lines.append, wait=clock.wait, clock=clock)
     limit = datetime.fromtimestamp(1_000_000.0 + seconds).strftime("%H:%M")
     assert clock.lines == [f"b; waiting until {limit} ({minutes} min)"]
     assert max(clock.slept) <= 30.0
@@ -651,7 +651,7 @@ def test_a_wait_lasts_as_long_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch)
 
 def test_another_reason_to_wait_is_told_too() -> None:
     clock, looks = Clock(), iter(["a", "a", "b", ""])
-    assert until(lambda: next(looks), seconds=60.0, say=clock.lines.append, wait=clock.wait, clock=clock) == ""
+    assert poll(lambda: next(looks), seconds=60.0, say=clock.lines.append, wait=clock.wait, clock=clock) == ""
     assert [line[0] for line in clock.lines] == ["a", "b"]
 
 
@@ -666,7 +666,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         lambda: retries.sleep(60.0),
         lambda: with_retries(lambda: 1, lambda _: None, patience=Patience(), who="x"),
-        lambda: until(lambda: "a", seconds=60.0, say=lambda _: None),
+        lambda: poll(lambda: "a", seconds=60.0, say=lambda _: None),
     ],
 )
 @pytest.mark.usefixtures("stopped")

@@ -21,7 +21,7 @@ from cartwheel.destinations.credentials import environment_credentials as creden
 from cartwheel.destinations.http import conversation
 from cartwheel.destinations.protocol import Answer
 from cartwheel.destinations.pypi_index import resolve
-from cartwheel.destinations.pypi_reader import held, listing
+from cartwheel.destinations.pypi_reader import digests_on_index, listing
 from cartwheel.destinations.retries import seconds_until
 from cartwheel.destinations.twine_upload import Sender
 from cartwheel.model.destination import token_variable
@@ -159,7 +159,7 @@ def test_what_an_index_holds_is_read_from_json_or_html_with_or_without_digests(a
         "demo-1.0rc1.tar.gz": b"e",
     }
     with faulty(files=files, json=as_json, digests=digests) as state:
-        answer = held(state.index, "demo", "1.0")
+        answer = digests_on_index(state.index, "demo", "1.0")
         expected = list(files)[:3]
         assert answer == {name: sha256(files[name]) if digests else "" for name in expected}
 
@@ -189,7 +189,7 @@ def test_an_index_that_asks_who_reads_is_told_what_netrc_says_and_no_other_host_
 
     with faulty(files={"demo-1.0.tar.gz": b"a"}) as state:
         state.looks = [ask]
-        assert list(held(state.index, "demo", "1.0")) == ["demo-1.0.tar.gz"]
+        assert list(digests_on_index(state.index, "demo", "1.0")) == ["demo-1.0.tar.gz"]
         other = f"http://localhost:{state.base.rsplit(':', 1)[1]}/simple/demo/"
         state.looks = [lambda post: post.answer(302, headers={"Location": other}), ask]
         with conversation(state.index.simple) as talk:
@@ -321,14 +321,14 @@ def test_the_rehearsal_s_index_takes_files_once_and_shows_their_digests(tmp_path
     first, other = wheel(tmp_path / "a"), wheel(tmp_path / "b", files={"demo/more.py": ""})
     source = sdist(tmp_path / "a")
     with LoopbackIndex(tmp_path / "index") as loopback:
-        assert held(index_of(loopback), "demo", "1.0") == {}
+        assert digests_on_index(index_of(loopback), "demo", "1.0") == {}
         with Sender(index_of(loopback), environ={"TWINE_PASSWORD": "never sent"}) as sender:
             assert sender.upload(item_of(first)).taken
             assert sender.upload(item_of(source)).taken
             assert sender.upload(item_of(first)).status == 400
             assert sender.upload(item_of(other)).status == 400
         ours = {path.name: sha256(path.read_bytes()) for path in (first, source)}
-        assert held(index_of(loopback), "demo", "1.0") == ours
+        assert digests_on_index(index_of(loopback), "demo", "1.0") == ours
 
 
 def test_the_rehearsal_s_index_ends_with_its_context_also_on_an_error(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from cartwheel.destinations.ledger import SHOWN_WITHIN
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.pypi_reader import held
+from cartwheel.destinations.pypi_reader import digests_on_index
 from cartwheel.model.errors import CartwheelError
 from support import deliveries as delivery
 from support.deliveries import wait_until_listed
@@ -319,7 +319,7 @@ def test_what_an_index_sends_its_readers_elsewhere_for_is_not_there(release: tup
         lines = wait_until_listed(state.index, "demo", "1.0", planned, deadline=0, say=waited.append)
         assert len(lines) == len(release)
         assert "does not hold demo: it sends readers on to" in lines[0]
-        assert held(state.index, "demo", "1.0") == {}, "nor does it for bump"
+        assert digests_on_index(state.index, "demo", "1.0") == {}, "nor does it for bump"
         state.looks = [away]
         assert run(state.index, release) == ""
         assert (state.stored, other.posts) == ([path.name for path in release], [])
@@ -329,7 +329,7 @@ def test_what_an_index_sends_its_readers_elsewhere_for_is_not_there(release: tup
 def test_an_index_may_send_its_readers_on_within_itself() -> None:
     with faulty(files={"demo-1.0.tar.gz": b"sdist"}) as state:
         state.looks = [status(301, Location="/simple/demo/?again")]
-        assert list(held(state.index, "demo", "1.0")) == ["demo-1.0.tar.gz"]
+        assert list(digests_on_index(state.index, "demo", "1.0")) == ["demo-1.0.tar.gz"]
 
 
 def test_what_an_index_took_and_lost_is_sent_again_after_an_hour(release: tuple[Path, ...], tmp_path: Path) -> None:

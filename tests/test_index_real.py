@@ -14,7 +14,7 @@ import pytest
 from cartwheel.checks.index_rules import findings
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.pypi_install import install_commands, installer_environment, requirement
-from cartwheel.destinations.pypi_reader import held
+from cartwheel.destinations.pypi_reader import digests_on_index
 from cartwheel.model.errors import CartwheelError
 from support import deliveries as delivery
 from support import index_servers
@@ -83,7 +83,7 @@ def test_a_real_index_takes_a_release_once_and_shows_it(index: Index, tmp_path: 
     release = files(tmp_path / "dist", "once")
     digests = {path.name: sha256(path.read_bytes()) for path in release}
     assert publish(index, release, tmp_path / "ledger") == (tuple(digests), "")
-    assert held(index, "once", "1.0") == digests
+    assert digests_on_index(index, "once", "1.0") == digests
     assert publish(index, release, tmp_path / "ledger") == ((), "")
     assert publish(index, release, tmp_path / "no ledger") == ((), "")
     assert wait_until_listed(index, "once", "1.0", digests, deadline=60, say=print) == ()
@@ -92,19 +92,19 @@ def test_a_real_index_takes_a_release_once_and_shows_it(index: Index, tmp_path: 
 def test_a_real_index_s_bytes_are_never_replaced(index: Index, tmp_path: Path) -> None:
     release = files(tmp_path / "dist", "kept")
     publish(index, release, tmp_path / "ledger")
-    before = held(index, "kept", "1.0")
+    before = digests_on_index(index, "kept", "1.0")
     sent, refused = publish(index, files(tmp_path / "other", "kept", mine="!"), tmp_path / "other ledger")
     assert sent == ()
     assert "nothing was sent" in refused
     assert before[release[0].name] in refused
-    assert held(index, "kept", "1.0") == before
+    assert digests_on_index(index, "kept", "1.0") == before
 
 
 def test_half_a_release_on_a_real_index_is_completed(index: Index, tmp_path: Path) -> None:
     release = files(tmp_path / "dist", "half")
     publish(index, release[:2], tmp_path / "ledger")
     assert publish(index, release, tmp_path / "no ledger") == (tuple(path.name for path in release[2:]), "")
-    assert len(held(index, "half", "1.0")) == 4
+    assert len(digests_on_index(index, "half", "1.0")) == 4
 
 
 def test_a_wrong_password_is_refused_and_not_shown(index: Index, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_wrong_password_is_refused_and_not_shown(index: Index, tmp_path: Path)
     _, refused = publish(index, release, tmp_path / "ledger", {**GOOD, "TWINE_PASSWORD": "wr0ng-one"})
     assert "does not accept the credentials" in refused
     assert "wr0ng-one" not in refused + (tmp_path / "ledger").read_text()
-    assert held(index, "shut", "1.0") == {}
+    assert digests_on_index(index, "shut", "1.0") == {}
     assert len(publish(index, release, tmp_path / "ledger")[0]) == 4
 
 
@@ -142,9 +142,9 @@ def test_a_killed_run_against_a_real_index_is_completed(index: Index, upload: in
     where = json.dumps({"name": index.name, "url": index.url, "simple": index.simple})
     argv = [sys.executable, "-c", KILLED, where, str(ledger), str(upload), *map(str, release)]
     assert subprocess.run(argv, capture_output=True).returncode not in (0, 1)
-    assert len(held(index, f"dead{upload}", "1.0")) == upload
+    assert len(digests_on_index(index, f"dead{upload}", "1.0")) == upload
     assert publish(index, release, ledger) == (tuple(path.name for path in release[upload:]), "")
-    assert len(held(index, f"dead{upload}", "1.0")) == 4
+    assert len(digests_on_index(index, f"dead{upload}", "1.0")) == 4
 
 
 def test_what_is_on_a_real_index_installs_from_there_alone(index: Index, tmp_path: Path) -> None:

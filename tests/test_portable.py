@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the plain steps are wri
 
 TELLS = """
 import atexit
-atexit.register(lambda: print(f"{wheels.workshop.world.files.reads} files read", file=sys.stderr))
+atexit.register(lambda: print(f"{wheels.context.snapshot.files.reads} files read", file=sys.stderr))
 """
 MAC = "aarch64-apple-darwin"
 

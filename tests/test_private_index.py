@@ -17,7 +17,7 @@ from cartwheel.destinations.pypi_install import (
     installer_environment,
     requirement,
 )
-from cartwheel.destinations.pypi_reader import Unreadable, download_digest, held, listing
+from cartwheel.destinations.pypi_reader import Unreadable, digests_on_index, download_digest, listing
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import ConfigError, StepFailed
@@ -74,11 +74,11 @@ def test_a_private_index_is_read_with_what_is_kept_for_it(
         (loopback.folder / path.name).write_bytes(path.read_bytes())
         index = private(loopback, user="me")
         digests = {path.name: sha256(path.read_bytes())}
-        assert held(index, "demo", "1.0", environ=environ) == digests
+        assert digests_on_index(index, "demo", "1.0", environ=environ) == digests
         (row,) = listing(index, "demo", "1.0", environ=environ)
         assert download_digest(row, index, environ=environ) == digests[path.name]
         with pytest.raises(Unreadable, match="401") as caught:
-            held(index, "demo", "1.0", environ={"CARTWHEEL_INDEX_HOUSE_TOKEN": "another word"})
+            digests_on_index(index, "demo", "1.0", environ={"CARTWHEEL_INDEX_HOUSE_TOKEN": "another word"})
         assert not caught.value.may_pass
         assert WORD not in str(caught.value)
 
@@ -91,7 +91,7 @@ def test_the_keyring_is_asked_where_nothing_else_is_known(tmp_path: Path, monkey
     with LoopbackIndex(tmp_path / "index", password=WORD, private=True) as loopback:
         monkeypatch.setattr(keyring, "get_credential", lambda *asked: SimpleCredential("me", WORD))
         (loopback.folder / path.name).write_bytes(path.read_bytes())
-        assert list(held(private(loopback), "demo", "1.0", environ={})) == [path.name]
+        assert list(digests_on_index(private(loopback), "demo", "1.0", environ={})) == [path.name]
 
 
 def test_a_release_goes_to_a_private_index_and_is_settled_there(tmp_path: Path) -> None:

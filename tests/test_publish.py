@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from cartwheel.destinations.protocol import in_order
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.pypi_reader import held
+from cartwheel.destinations.pypi_reader import digests_on_index
 from cartwheel.destinations.retries import Patience, pause
 from cartwheel.destinations.settlement import Conflict, Settlement, conflict_lines, settle, too_late
 from cartwheel.filesystem.snapshot import DiskSnapshot
@@ -125,7 +125,9 @@ def test_a_real_index_takes_a_release_once(tmp_path: Path, release: tuple[Path, 
         assert len(run(publish.index_of(loopback), release)) == 4
         run.ledger.unlink()
         assert run(publish.index_of(loopback), release) == ()
-        assert held(publish.index_of(loopback), "demo", "1.0") == {p.name: sha256(p.read_bytes()) for p in release}
+        assert digests_on_index(publish.index_of(loopback), "demo", "1.0") == {
+            p.name: sha256(p.read_bytes()) for p in release
+        }
         other = wheel(tmp_path / "other", NAMES[2], files={"demo/more.py": ""})
         with pytest.raises(StepFailed, match=f"theirs {sha256(release[3].read_bytes())}"):
             run(publish.index_of(loopback), (*release[:3], other))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.pypi_reader import held
+from cartwheel.destinations.pypi_reader import digests_on_index
 from support import index_servers
 from support.index_servers import USER, WORD
 from support.projects import Project, committed, pure
@@ -77,7 +77,7 @@ def test_every_stage_of_a_release_uses_the_user_name_and_the_password(
     output = project.doit("release", env=env["token"])
     assert "installed from house" in output
     assert "1 test passed" in output
-    assert sorted(held(index, "gravel", "1.0", environ=env["token"])) == FILES
+    assert sorted(digests_on_index(index, "gravel", "1.0", environ=env["token"])) == FILES
     for place in ("twine", "netrc"):
         again = project.doit("publish", "verify", env=env[place])
         assert "on house already, with the same bytes" in again
@@ -104,7 +104,7 @@ def test_without_or_with_a_wrong_password_each_stage_ends_at_once_and_says_what_
     project.doit("release", env=places(tmp_path)["token"])
     output = project.doit("verify", env=wrong, code=1)
     assert "look whether these credentials may read there" in output
-    assert held(index, "gravel", "1.0", environ=places(tmp_path)["token"]).keys() == set(FILES)
+    assert digests_on_index(index, "gravel", "1.0", environ=places(tmp_path)["token"]).keys() == set(FILES)
 
 
 def test_a_rehearsal_needs_no_credentials_and_sends_nothing_there(
@@ -115,4 +115,4 @@ def test_a_rehearsal_needs_no_credentials_and_sends_nothing_there(
     output = project.doit("rehearse", env=places(tmp_path)["token"] | away)
     assert "nothing left this machine" in output
     assert WORD not in output
-    assert held(index, "gravel", "1.0", environ=places(tmp_path)["token"]) == {}
+    assert digests_on_index(index, "gravel", "1.0", environ=places(tmp_path)["token"]) == {}

@@ -193,10 +193,10 @@ def test_a_page_that_is_no_index_is_unreadable_and_never_an_empty_project(
     ],
 )
 def test_an_index_without_this_version_is_read(page: bytes) -> None:
-    from cartwheel.destinations.pypi_reader import held
+    from cartwheel.destinations.pypi_reader import digests_on_index
 
     with faulty(looks=[status(200, body=page, Content_Type="text/html")]) as state:
-        assert held(state.index, "demo", "1.0", environ={}) == {}
+        assert digests_on_index(state.index, "demo", "1.0", environ={}) == {}
 
 
 def test_every_kind_of_answer_is_in_the_table() -> None:

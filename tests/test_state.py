@@ -328,7 +328,7 @@ def test_a_projects_own_task_is_remembered_too(graph: Graph) -> None:
 def test_no_file_is_read_twice_in_a_run(graph: Graph) -> None:
     """Four steps share three sources; a raw file is made by one and needed by another."""
     text = (graph.root / "dodo.py").read_text()
-    line = 'import atexit; atexit.register(lambda: print(wheels.workshop.world.files.reads, "files read"))\n'
+    line = 'import atexit; atexit.register(lambda: print(wheels.context.snapshot.files.reads, "files read"))\n'
     graph.write("dodo.py", text + line)
     graph.doit()
     shutil.rmtree(graph.root / ".cartwheel" / "local")

@@ -12,7 +12,7 @@ import pytest
 
 from cartwheel.cargo.workspace import lock_rows
 from cartwheel.destinations.protocol import Release
-from cartwheel.destinations.released_crates import cargo_for, its_crates
+from cartwheel.destinations.released_crates import cargo_for, released_crates
 from cartwheel.pipeline import read_project
 from cartwheel.process.step_log import StepLog
 from support.projects import DODO, FLOOR, TRIPLE, Project
@@ -183,7 +183,7 @@ def test_the_crates_of_an_excluded_package_are_those_of_its_own_workspace(tmp_pa
         project=read, package=read.packages[0], index="crates-io", root=project.root, environ=os.environ, say=print
     )
     cargo = cargo_for(release, StepLog(tmp_path / "cargo.log", shown_as="cargo.log"))
-    assert [crate.name for crate in its_crates(release, cargo)] == ["pyx"]
+    assert [crate.name for crate in released_crates(release, cargo)] == ["pyx"]
 
 
 def test_a_bump_of_manifests_with_a_byte_order_mark_keeps_it(tmp_path: Path) -> None:

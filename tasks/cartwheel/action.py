@@ -54,7 +54,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
     def __init__(self, judgement: UpToDate) -> None:
         self.judgement = judgement
         self.step = judgement.step
-        self.workshop = judgement.workshop
+        self.context = judgement.context
         self._started = False
         self.task: Any = None
         self.out = self.err = None
@@ -66,7 +66,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
 
     def execute(self, out: object = None, err: object = None) -> TaskFailed | None:
         """Run the step.  Returns a failure as doit's `TaskFailed`; raises nothing."""
-        shop = self.workshop
+        context = self.context
         try:
             self._execute()
         except _OtherFailed:
@@ -74,23 +74,23 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         except run.Interrupted as error:
             return TaskFailed(str(error)) if self._started else NotStarted(str(error))
         except CartwheelError as error:
-            shop.failed.set()
-            outward = shop.project.rehearsed and self.step.always
+            context.failed.set()
+            outward = context.project.rehearsed and self.step.always
             return TaskFailed(f"{_REHEARSED if outward else ''}{error}")
         except OSError as error:
-            shop.failed.set()
+            context.failed.set()
             return TaskFailed(disk_error_in_words(error))
         return None
 
     def _execute(self) -> None:
         self._go_on()
-        shop, step = self.workshop, self.step
+        context, step = self.context, self.step
         if self._alone() and step.name.split(":")[0] in _NEVER_ALONE:
             raise StepFailed("--single leaves out what must have passed before it; run it without")
-        shop.begin()
+        context.begin()
         if not step.always and not self.judgement.reasons():
             return  # the run that this one waited for has done it
-        if shop.nothing_may_be_built and (step.heavy or step.ships):
+        if context.nothing_may_be_built and (step.heavy or step.ships):
             why = "; ".join(self.judgement.reasons()[:3])
             raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
         if self._is_in_cache():
@@ -98,12 +98,12 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         if step.blocked:
             raise StepFailed(step.blocked)
         for lack in (step.unset, step.lacks):
-            if lack and (lacking := lack(shop.world)):
+            if lack and (lacking := lack(context.snapshot)):
                 raise StepFailed(lacking)
         with (
-            shop.slots.alone("publish") if step.name.startswith("publish:") else nullcontext(),
-            step.reserve(shop.slots, shop.root) if step.reserve else nullcontext(),
-            shop.slots.compiling() if step.heavy else shop.slots.light() as shared,
+            context.slots.alone("publish") if step.name.startswith("publish:") else nullcontext(),
+            step.reserve(context.slots, context.root) if step.reserve else nullcontext(),
+            context.slots.compiling() if step.heavy else context.slots.light() as shared,
         ):
             self._go_on()
             self._started = True
@@ -111,21 +111,21 @@ class PerformStep(BaseAction):  # type: ignore[misc]
 
     def _is_in_cache(self) -> bool:
         """Whether the shared cache had the step; then its files and its record are in their places."""
-        shop, step = self.workshop, self.step
+        context, step = self.context, self.step
         started = time.monotonic()
-        with shop.slots.light():
-            record = shop.cache.result(step, shop.world, lambda text: shop.announce(text))
-        if record is None or not commit_from_cache(shop, record):
+        with context.slots.light():
+            record = context.cache.result(step, context.snapshot, lambda text: context.announce(text))
+        if record is None or not commit_from_cache(context, record):
             return False
-        shop.seconds[step.name] = round(time.monotonic() - started, 3)
-        shop.announce(f"{step.name}: from the shared cache")
+        context.seconds[step.name] = round(time.monotonic() - started, 3)
+        context.announce(f"{step.name}: from the shared cache")
         return True
 
     def _go_on(self) -> None:
         """Raises `Interrupted` if the run was stopped, `_OtherFailed` if another step failed and the run ends."""
         if run.STOP.is_set():
             raise run.Interrupted
-        if self.workshop.failed.is_set() and not self.workshop.keep_going:
+        if self.context.failed.is_set() and not self.context.keep_going:
             raise _OtherFailed
 
     def _alone(self) -> bool:
@@ -135,51 +135,51 @@ class PerformStep(BaseAction):  # type: ignore[misc]
     def _log(self) -> StepLog:
         from cartwheel.process.step_log import StepLog
 
-        file = log_path(self.workshop.root, self.step.name)
-        return StepLog(file, shown_as=file.relative_to(self.workshop.root).as_posix())
+        file = log_path(self.context.root, self.step.name)
+        return StepLog(file, shown_as=file.relative_to(self.context.root).as_posix())
 
     def _perform(self, shared: Mapping[str, str]) -> None:
-        shop, step, world = self.workshop, self.step, self.workshop.world
-        before = shop.records.load(step.name)
+        context, step, snapshot = self.context, self.step, self.context.snapshot
+        before = context.records.load(step.name)
         self._remove_old_outputs(before)  # before the record is dropped: only the record knows these files
-        shop.records.drop(step.name)
+        context.records.drop(step.name)
         for path in step.makes:
-            delete_file(shop.root / path)
-        needs = {path: world.files.again(path) for path in step.needs}
+            delete_file(context.root / path)
+        needs = {path: snapshot.files.again(path) for path in step.needs}
         missing = sorted(path for path, digest in needs.items() if not digest)
         if missing:
             raise StepFailed(f"{step.name} needs {', '.join(missing)}, which no earlier step has made")
-        with _Scratch(shop.root / ".cartwheel" / "scratch" / step.name.replace(":", "-")) as scratch:
+        with _Scratch(context.root / ".cartwheel" / "scratch" / step.name.replace(":", "-")) as scratch:
             log = self._log()
-            begin = _REHEARSED if shop.project.rehearsed else ""
+            begin = _REHEARSED if context.project.rehearsed else ""
             work = Work(
-                root=shop.root, scratch=scratch, log=log, snapshot=world, before=before,
-                named=shop.named, slots=shared,
-                announce=lambda text: shop.announce(f"{step.name}: {begin}{text}"), note=shop.note,
+                root=context.root, scratch=scratch, log=log, snapshot=snapshot, before=before,
+                named=context.named, slots=shared,
+                announce=lambda text: context.announce(f"{step.name}: {begin}{text}"), note=context.note,
             )  # fmt: skip
             generated: tuple[str, ...] = ()
-            with shop.shown_at_work(step, log):
+            with context.shown_at_work(step, log):
                 if step.prepare:
                     generated = self._generated_files(step.prepare(work), before)
-                    shop.look_again()
+                    context.look_again()
                 broad = self._dependencies(None)
                 started, began = time.monotonic(), time.time_ns()
                 learned = step.act(work)
         seconds = round(time.monotonic() - started, 3)
-        makes = {path: world.files.again(path) for path in step.makes}
+        makes = {path: snapshot.files.again(path) for path in step.makes}
         unmade = sorted(path for path, digest in makes.items() if not digest)
         if unmade:
             raise StepFailed(f"{step.name} ended without making {', '.join(unmade)}")
-        shop.seconds[step.name] = seconds
+        context.seconds[step.name] = seconds
         seen = self._dependencies_to_record(broad, learned, began, before.seen.written if before else ())
-        shop.records.commit(
+        context.records.commit(
             Record(
                 task=step.name,
                 settings=dict(step.settings),
                 needs=needs,
                 makes=makes,
                 seen=without_generated(seen, generated),
-                tools={**step.chosen, **{name: version for name in step.tools if (version := world.tool(name))}},
+                tools={**step.chosen, **{name: version for name in step.tools if (version := snapshot.tool(name))}},
                 machine=machine_id(),
                 seconds=seconds,
             )  # fmt: skip
@@ -187,23 +187,23 @@ class PerformStep(BaseAction):  # type: ignore[misc]
 
     def _remove_old_outputs(self, before: Record | None) -> None:
         """Remove unedited outputs that this step made under another name, such as those of an earlier version."""
-        for path in replaced_outputs(before, self.step.makes, self.workshop.world.files.again) if before else ():
-            files.remove(self.workshop.root / path)
+        for path in replaced_outputs(before, self.step.makes, self.context.snapshot.files.again) if before else ():
+            files.remove(self.context.root / path)
 
     def _generated_files(self, written: Iterable[str], before: Record | None) -> tuple[str, ...]:
         """Untracked files written by the `before` commands, now or in an earlier run of a step with the same ones.
 
         Earlier runs count because such a command may leave a file that is up to date untouched.
         """
-        shop, commands = self.workshop, self.step.settings.get(BEFORE)
-        records = (*shop.records.every(), *((before,) if before else ()))
+        context, commands = self.context, self.step.settings.get(BEFORE)
+        records = (*context.records.every(), *((before,) if before else ()))
         alike = (record for record in records if record.settings.get(BEFORE) == commands)
         known = (path for record in alike for path in record.seen.generated)
-        return untracked_files((*written, *known), shop.root)
+        return untracked_files((*written, *known), context.root)
 
     def _dependencies(self, learned: Dependencies | None) -> Dependencies:
         sources = self.step.sources
-        return sources.dependencies(self.workshop.world, learned) if sources else Dependencies()
+        return sources.dependencies(self.context.snapshot, learned) if sources else Dependencies()
 
     def _dependencies_to_record(
         self, broad: Dependencies, learned: Mapping[str, tuple[str, ...]], began: int, usual: Iterable[str]
@@ -220,19 +220,19 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         )
         if self.step.rewrites:
             return after
-        world = self.workshop.world
+        snapshot = self.context.snapshot
         new = (path for path in after.listing if path not in broad.listing)
-        written = {*filter(world.moved, broad.listing), *_changed_since(self.workshop.root, new, began)}
-        own = {path for path in written.intersection(usual) if _same_content(path, broad, world)}
+        written = {*filter(snapshot.moved, broad.listing), *_changed_since(self.context.root, new, began)}
+        own = {path for path in written.intersection(usual) if _same_content(path, broad, snapshot)}
         return digests_to_record(broad, after, edited=written - own, written=written)
 
 
-def commit_from_cache(shop: RunContext, record: Record) -> bool:
+def commit_from_cache(context: RunContext, record: Record) -> bool:
     """Commit the record of files that came from the shared cache, if the files on the disk are those of the record."""
-    shop.records.drop(record.task)
-    if any(shop.world.files.again(path) != digest for path, digest in record.makes.items()):
+    context.records.drop(record.task)
+    if any(context.snapshot.files.again(path) != digest for path, digest in record.makes.items()):
         return False
-    shop.records.commit(record)
+    context.records.commit(record)
     return True
 
 
@@ -241,8 +241,8 @@ def log_path(root: Path, name: str) -> Path:
     return root / ".cartwheel" / "logs" / f"{name.replace(':', '-')}.log"
 
 
-def _same_content(path: str, broad: Dependencies, world: DiskSnapshot) -> bool:
-    return world.files.again(path).removesuffix("+x") == broad.listing.get(path, "").removesuffix("+x")
+def _same_content(path: str, broad: Dependencies, snapshot: DiskSnapshot) -> bool:
+    return snapshot.files.again(path).removesuffix("+x") == broad.listing.get(path, "").removesuffix("+x")
 
 
 def _changed_since(root: Path, paths: Iterable[str], moment: int) -> Iterable[str]:

@@ -18,8 +18,8 @@ CLEAN_CARGO = "clean:cargo"
 class CleanAction(BaseAction):  # type: ignore[misc]
     """Removes and lists the outputs of all tasks, or with `clean:cargo` only cargo's build directories."""
 
-    def __init__(self, workshop: RunContext, name: str) -> None:
-        self.workshop = workshop
+    def __init__(self, context: RunContext, name: str) -> None:
+        self.context = context
         self.name = name
         self.task = None
         self.out = self.err = None
@@ -33,25 +33,25 @@ class CleanAction(BaseAction):  # type: ignore[misc]
         """List and remove the files.  Returns a failure as doit's `TaskFailed`; raises nothing."""
         from cartwheel import clean
 
-        shop = self.workshop
-        if not {"clean", self.name}.intersection(shop.named) and any(
-            "*" in word and fnmatch(self.name, word) for word in shop.named
+        context = self.context
+        if not {"clean", self.name}.intersection(context.named) and any(
+            "*" in word and fnmatch(self.name, word) for word in context.named
         ):
             return TaskFailed(f"this removes outputs, so it runs only when it is named: doit run {self.name}")
         try:
-            shop.begin()
+            context.begin()
             if self.name == CLEAN_CARGO:
-                removed = clean.remove(clean.cargo_folders(shop.root), shop.root)
+                removed = clean.remove(clean.cargo_folders(context.root), context.root)
             else:
-                outputs = [path for record in shop.records.every() for path in record.makes]
-                removed = clean.remove(clean.leftovers(shop.root, shop.project, outputs), shop.root)
+                outputs = [path for record in context.records.every() for path in record.makes]
+                removed = clean.remove(clean.leftovers(context.root, context.project, outputs), context.root)
         except CartwheelError as error:
             return TaskFailed(str(error))
         except OSError as error:
             return TaskFailed(disk_error_in_words(error))
         for path in removed:
-            shop.announce(f"removed {path}")
+            context.announce(f"removed {path}")
         if self.name != CLEAN_CARGO:
-            shop.records.forget_all()
-            shop.world.forget()
+            context.records.forget_all()
+            context.snapshot.forget()
         return None

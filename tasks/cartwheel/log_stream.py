@@ -15,8 +15,8 @@ _POLL = 0.1
 class LogStream:
     """Follows the logs of a run in a thread; `write` gets whole lines only."""
 
-    def __init__(self, shop: RunContext, write: Callable[[str], None]) -> None:
-        self._shop = shop
+    def __init__(self, context: RunContext, write: Callable[[str], None]) -> None:
+        self._context = context
         self._write = write
         self._positions: dict[str, int] = {}
         self._over = threading.Event()
@@ -31,7 +31,7 @@ class LogStream:
 
     def finish(self, name: str) -> None:
         """Write the rest of the log of a step that has ended, if it ran in this process."""
-        if name in self._shop.worked:
+        if name in self._context.worked:
             self._pass_on(name, whole=True)
 
     def end(self) -> None:
@@ -42,12 +42,12 @@ class LogStream:
 
     def _follow(self) -> None:
         while not self._over.wait(_POLL):
-            for name in tuple(self._shop.at_work):
+            for name in tuple(self._context.at_work):
                 self._pass_on(name, whole=False)
 
     def _pass_on(self, name: str, *, whole: bool) -> None:
         with self._mutex:
-            text = self._new_text(name, log_path(self._shop.root, name), whole=whole)
+            text = self._new_text(name, log_path(self._context.root, name), whole=whole)
             if text:
                 self._write("\n".join(f"{name} | {line}" for line in text.splitlines()))
 

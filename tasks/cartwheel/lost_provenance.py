@@ -73,14 +73,14 @@ def _on_index(
     document = pypi_provenance.provenance(index, package.name, last.version, file, patience=ONCE)
     trusted = by_identity(index, environ) if here else _needs_identity(project, name)
     there = next_publisher(project, package, root, trusted=trusted, here=here)
-    return pypi_provenance.lost(index, publishers(document), f"{package.name} {last.version}", there)
+    return pypi_provenance.losses(index, publishers(document), f"{package.name} {last.version}", there)
 
 
 def _on_page(
     project: Project, package: Package, name: str, root: Path, environ: Mapping[str, str], *, here: bool
 ) -> tuple[str, ...]:
     from cartwheel.destinations.github import last_page
-    from cartwheel.destinations.release_bundles import lost
+    from cartwheel.destinations.release_bundles import losses
 
     settings = project.indexes.get(name) or IndexSettings()
     if settings.attestations is False:  # its reason is in the configuration
@@ -89,7 +89,7 @@ def _on_page(
     if there is None:
         return ()
     signs = _needs_identity(project, name) and (not here or trusted_publishing.is_available(environ))
-    return lost(name, settings, *there, next_publisher(project, package, root, trusted=signs, here=here))
+    return losses(name, settings, *there, next_publisher(project, package, root, trusted=signs, here=here))
 
 
 def _needs_identity(project: Project, name: str) -> bool:

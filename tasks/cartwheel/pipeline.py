@@ -82,8 +82,8 @@ class Pipeline:
         self.project = project
         self.root = root
         self._checkout: ReleaseCheckout | None = None
-        world = DiskSnapshot(root, environ, version_of)
-        self.workshop = RunContext(world, project, named=named)
+        snapshot = DiskSnapshot(root, environ, version_of)
+        self.context = RunContext(snapshot, project, named=named)
         for name in STAGES:
             setattr(self, name.replace("-", "_"), Stage(self, name))
 
@@ -116,7 +116,7 @@ class Pipeline:
             "dep_file": str(self.root / model.state_folder(debug=self.project.debug) / "records"),
             "check_file_uptodate": Edges,
             "par_type": "thread",
-            "reporter": reporter_class(self.workshop, patterns(sys.argv[1:]), verbosity(sys.argv[1:])),
+            "reporter": reporter_class(self.context, patterns(sys.argv[1:]), verbosity(sys.argv[1:])),
             "default_tasks": self._defaults(),
             "minversion": "0.37.0",
             "verbosity": 2,
@@ -133,9 +133,9 @@ class Pipeline:
         """The stage's steps as tasks, with groups for the stage and for each target, index or package."""
         if stage == "clean":
             self._refuse_unknown(stage, (stage, CLEAN_CARGO))
-            yield Task(stage, [CleanAction(self.workshop, stage)], doc=STAGES[stage])
+            yield Task(stage, [CleanAction(self.context, stage)], doc=STAGES[stage])
             doc = "Remove cargo's directories alone: nothing that was made, only time"
-            yield Task(CLEAN_CARGO, [CleanAction(self.workshop, CLEAN_CARGO)], subtask_of=stage, doc=doc)
+            yield Task(CLEAN_CARGO, [CleanAction(self.context, CLEAN_CARGO)], subtask_of=stage, doc=doc)
             return
         self._refuse_debug(stage)
         steps = tuple(self.steps(stage))
@@ -156,17 +156,17 @@ class Pipeline:
             yield self._group(name, members, steps)
         self._refuse_unknown(stage, (stage, *groups, *(step.name for step in steps)))
         if stage == "version-sync":
-            self.workshop.expect_some(patterns(sys.argv[1:]))
+            self.context.expect_some(patterns(sys.argv[1:]))
         if not steps:
             yield Task(stage, None, doc=STAGES[stage], meta={"nothing": _EMPTY.get(stage, "")})
 
     def _refuse_debug(self, stage: str) -> None:
-        if self.project.debug and stage in OUTWARD and any(w.split(":")[0] == stage for w in self.workshop.named):
+        if self.project.debug and stage in OUTWARD and any(w.split(":")[0] == stage for w in self.context.named):
             raise ConfigError(f"{stage}: debug wheels are never published; leave out the profile, or build them only")
 
     def _refuse_unknown(self, stage: str, names: tuple[str, ...]) -> None:
         """Refuse a named task of this stage that does not exist, for every command and reporter."""
-        for word in self.workshop.named:
+        for word in self.context.named:
             if word.startswith(f"{stage}:") and not any(fnmatch(name, word) for name in names):
                 if "*" in word:
                     raise ConfigError(f"'{word}' selects no task; see them with: doit list --all")
@@ -181,7 +181,7 @@ class Pipeline:
 
     def _task(self, step: Step, parent: str) -> Task:
         OURS.add(step.name)
-        judgement = UpToDate(step, self.workshop)
+        judgement = UpToDate(step, self.context)
         return Task(
             step.name,
             [PerformStep(judgement)],
@@ -198,7 +198,9 @@ class Pipeline:
     def _from_commit(self, steps: Iterable[Step]) -> tuple[Step, ...]:
         """`steps`; if the working tree holds more than the commit, one run in a clean checkout of it instead."""
         if self._checkout is None:
-            self._checkout = ReleaseCheckout.of_run(self.root, self.project, self.workshop.world.environ, sys.argv[1:])
+            self._checkout = ReleaseCheckout.of_run(
+                self.root, self.project, self.context.snapshot.environ, sys.argv[1:]
+            )
         return tuple(map(self._checkout.instead_of, steps))
 
     def _is_named(self, name: str) -> bool:
@@ -206,7 +208,7 @@ class Pipeline:
         package = name.rpartition(":")[2]
         return any(
             f"{name}:".startswith(f"{word}:") or word in ("release", f"release:{package}")
-            for word in self.workshop.named
+            for word in self.context.named
         )
 
     def _group(self, name: str, members: list[str], steps: tuple[Step, ...]) -> Task:
@@ -229,7 +231,7 @@ class Pipeline:
         """Remove the outputs and records of these steps."""
         for step in steps:
             paths = [self.root / path for path in step.makes]
-            paths.append(self.workshop.records.path(step.name))
+            paths.append(self.context.records.path(step.name))
             for path in paths:
                 if path.is_file():
                     sys.stdout.write(

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cartwheel.destinations import offline_refusals
-from cartwheel.destinations.worker import Worker, finished
+from cartwheel.destinations.worker import Worker, result_of
 from cartwheel.model.destination import is_rehearsal
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Package, Project
@@ -84,11 +84,11 @@ class ReleaseCandidate:
 
         Raises `StepFailed` if the index cannot be read.
         """
-        return finished(self._asked)
+        return result_of(self._asked)
 
     def missing_secrets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """See `ci.pipeline_secrets`; empty if no pipeline publishes."""
-        return finished(self._secrets)
+        return result_of(self._secrets)
 
     def _missing_secrets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         from cartwheel import __version__

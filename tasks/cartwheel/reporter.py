@@ -32,7 +32,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     """A line for each step that ran; nothing for what was up to date, but for a count at the end."""
 
     desc = "one line a step, and a table of the files"
-    workshop: RunContext
+    context: RunContext
     patterns: tuple[str, ...] = ()
     verbosity: int = USUAL
 
@@ -40,26 +40,28 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         from cartwheel.ci.ci_output import CiOutput
 
         super().__init__(outstream, options)
-        shop, environ = self.workshop, self.workshop.world.environ
-        places = (place for p in shop.project.packages for place in (p.folder, p.manifest.rpartition("/")[0]) if place)
-        self._voice = CiOutput(environ, shop.root, places)
+        context, environ = self.context, self.context.snapshot.environ
+        places = (
+            place for p in context.project.packages for place in (p.folder, p.manifest.rpartition("/")[0]) if place
+        )
+        self._voice = CiOutput(environ, context.root, places)
         quiet, plain = self.verbosity == QUIET, self._voice.in_ci
         self._screen = screen_of(outstream, environ, self._at_work, self._file, plain=quiet or plain)
-        self._stream = LogStream(shop, self._say) if self.verbosity == VERBOSE else None
+        self._stream = LogStream(context, self._say) if self.verbosity == VERBOSE else None
         self._ran: list[str] = []
         self._fresh = 0
         self._asked: list[str] = []
-        self.workshop.announce = self._announce
+        self.context.announce = self._announce
 
     def _at_work(self) -> Iterable[WorkingStep]:
         now = time.monotonic()
-        for name, log in tuple(self.workshop.at_work.items()):
+        for name, log in tuple(self.context.at_work.items()):
             last = "" if self._stream else log.last_line()
             yield WorkingStep(name=name, seconds=now - log.began, progress=log.progress(), last=last)
 
     def _file(self, path: str) -> Path | None:
         place = self._voice.place(path)
-        return self.workshop.root / place if place else None
+        return self.context.root / place if place else None
 
     def _announce(self, text: str) -> None:
         if self.verbosity != QUIET:
@@ -87,7 +89,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                     )
 
     def _is_requested(self, stage: str) -> bool:
-        return any("*" not in word and word.split(":")[0] == stage for word in self.workshop.named)
+        return any("*" not in word and word.split(":")[0] == stage for word in self.context.named)
 
     def _say(self, text: str) -> None:
         """One or more lines, escaped so that the CI system sees no command in them."""
@@ -115,12 +117,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 self._stream.finish(task.name)
             if self.verbosity == QUIET:
                 return
-            seconds = self.workshop.seconds.get(task.name)
+            seconds = self.context.seconds.get(task.name)
             line = f"  ok  {task.name}" + (f"  {seconds:.1f} s" if seconds is not None else "")
             if seconds is None:  # a task of the project's own, or done by the run that was waited for
                 self._say(line)
             else:
-                self._write(self._voice.success(line, log_path(self.workshop.root, task.name), seconds))
+                self._write(self._voice.success(line, log_path(self.context.root, task.name), seconds))
 
     def skip_uptodate(self, task: Any) -> None:
         """A step was up to date."""
@@ -138,10 +140,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.failures.append({"task": task, "exception": fail})
         if self._stream:
             self._stream.finish(task.name)
-        self._write(self._voice.failure(task.name, fail.get_msg().strip(), log_path(self.workshop.root, task.name)))
-        if (task.meta or {}).get("judgement") and not self.workshop.project.rehearsed:
-            named = self.workshop.named if task.name.startswith("ready:") else ()
-            self._say(f"      again: {repeat_command(named or (task.name,), self.workshop.project.overrides)}")
+        self._write(self._voice.failure(task.name, fail.get_msg().strip(), log_path(self.context.root, task.name)))
+        if (task.meta or {}).get("judgement") and not self.context.project.rehearsed:
+            named = self.context.named if task.name.startswith("ready:") else ()
+            self._say(f"      again: {repeat_command(named or (task.name,), self.context.project.overrides)}")
 
     def complete_run(self) -> None:
         """The end: counts, and the files of the selected tasks."""
@@ -155,19 +157,19 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         counts += [f"{self._fresh} up to date"] if self._fresh else []
         counts += [f"{len(self.failures)} failed"] if self.failures else []
         well = not self.failures and not self.runtime_errors
-        if not self.workshop.project.rehearsed:
+        if not self.context.project.rehearsed:
             self._show_files(counts, well)
         if counts and self.verbosity != QUIET:
             self._say(", ".join(counts))
-            if self._ran and well and not self.workshop.project.rehearsed:
+            if self._ran and well and not self.context.project.rehearsed:
                 self._advise()
 
     def _note_run(self) -> None:
         """Keep the steps of this run and their times for `doit report`."""
         if self._ran:
-            ran = {name: self.workshop.seconds[name] for name in self._ran if name in self.workshop.seconds}
+            ran = {name: self.context.seconds[name] for name in self._ran if name in self.context.seconds}
             with suppress(OSError):
-                path = self.workshop.root / LAST_RUN
+                path = self.context.root / LAST_RUN
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps({"schema": 1, "ran": ran}), encoding="utf-8")
 
@@ -175,10 +177,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         """Where the time went, and what to type next."""
         from cartwheel.summary import next_command, slowest
 
-        ran = {name: seconds for name in self._ran if (seconds := self.workshop.seconds.get(name)) is not None}
+        ran = {name: seconds for name in self._ran if (seconds := self.context.seconds.get(name)) is not None}
         if line := slowest(ran):
             self._say(line)
-        if not self._voice.in_ci and (command := next_command(self._asked, self.workshop.project)):
+        if not self._voice.in_ci and (command := next_command(self._asked, self.context.project)):
             self._say(f"next: {command}")
 
     def _show_files(self, counts: list[str], well: bool) -> None:
@@ -188,8 +190,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             return
         from cartwheel.summary import file_rows, page, summary_table
 
-        shop = self.workshop
-        rows = file_rows(shop.root, shop.project, self._asked, shop.records.load, self._ran)
+        context = self.context
+        rows = file_rows(context.root, context.project, self._asked, context.records.load, self._ran)
         if self._ran and well and rows:
             self._say(summary_table((row.cells for row in rows), terminal_columns(self.outstream)))
         if takes_results:
@@ -201,22 +203,22 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 "version": self._version(),
             }
             text = self._voice.close(
-                page(f"doit {' '.join(self.workshop.named)}".strip(), [row.cells for row in rows], notes), values
+                page(f"doit {' '.join(self.context.named)}".strip(), [row.cells for row in rows], notes), values
             )
             if text:
                 self._write(text)
 
     def _version(self) -> str:
         """Of the packages that the tasks are about; empty where they have several."""
-        packages = self.workshop.project.packages
+        packages = self.context.project.packages
         parts = {part for name in (*self._asked, *self._ran) for part in name.split(":")}
         versions = {p.version for p in packages if p.key in parts} or {p.version for p in packages}
         return versions.pop() if len(versions) == 1 else ""
 
 
-def reporter_class(workshop: RunContext, patterns: tuple[str, ...], verbosity: int = USUAL) -> type[Reporter]:
+def reporter_class(context: RunContext, patterns: tuple[str, ...], verbosity: int = USUAL) -> type[Reporter]:
     """The reporter of one run, as the class that doit expects."""
-    return type("Reporting", (Reporter,), {"workshop": workshop, "patterns": patterns, "verbosity": verbosity})
+    return type("Reporting", (Reporter,), {"context": context, "patterns": patterns, "verbosity": verbosity})
 
 
 def repeat_command(tasks: Iterable[str], settings: Mapping[str, str]) -> str:

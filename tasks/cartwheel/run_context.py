@@ -35,19 +35,19 @@ LAST_RUN = ".cartwheel/local/last-run.json"
 class RunContext:
     """The state that the actions of one run share."""
 
-    def __init__(self, world: DiskSnapshot, project: Project, *, named: tuple[str, ...]) -> None:
-        self.world = world
+    def __init__(self, snapshot: DiskSnapshot, project: Project, *, named: tuple[str, ...]) -> None:
+        self.snapshot = snapshot
         self.project = project
         self.named = named
-        self.root = world.root
-        self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
+        self.root = snapshot.root
+        self.lock = RunLock(snapshot.root / ".cartwheel" / "local" / "lock")
         self.slots = Slots()
         self.releases = any(word.split(":")[0] in OUTWARD for word in named) or bool(project.started_by)
-        self.cache = session_of_run(project, named, world.environ)
+        self.cache = session_of_run(project, named, snapshot.environ)
         self.skipped: list[UpToDate] = []
         self._stale_skip = ""
         self._beginning = threading.Lock()
-        self.nothing_may_be_built = environment.builds_forbidden(world.environ)
+        self.nothing_may_be_built = environment.builds_forbidden(snapshot.environ)
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
         self.at_work: dict[str, StepLog] = {}
@@ -69,8 +69,8 @@ class RunContext:
 
         backend = Globals.dep_manager.backend
         assert isinstance(backend, Records), "dodo.py needs DOIT_CONFIG = wheels.doit_config"
-        if self.world.save not in backend.at_end:
-            backend.at_end += (self.world.save, lambda: write_trace(self.root, self.spans))
+        if self.snapshot.save not in backend.at_end:
+            backend.at_end += (self.snapshot.save, lambda: write_trace(self.root, self.spans))
             backend.after_own.append(self.look_again)
         return backend
 
@@ -95,7 +95,7 @@ class RunContext:
 
     def look_again(self) -> None:
         """Forget cached file states: a user's task or a `before` command may have changed inputs of later steps."""
-        self.world.files.renew()
+        self.snapshot.files.renew()
         look_again()
 
     def begin(self) -> None:
@@ -112,7 +112,7 @@ class RunContext:
             write_editor_schema(self.root)
             if self.lock.take(lambda who: self.announce(f"waiting for the run of {who} in this project")):
                 self.records.forget_all()
-                self.world.again()
+                self.snapshot.again()
                 look_again()
                 self._stale_skip = self._skipped_but_stale()
             if self._stale_skip:
@@ -142,19 +142,19 @@ class RunContext:
 class UpToDate:
     """doit's `uptodate` callable of a step."""
 
-    def __init__(self, step: Step, workshop: RunContext) -> None:
+    def __init__(self, step: Step, context: RunContext) -> None:
         self.step = step
-        self.workshop = workshop
+        self.context = context
 
     def reasons(self) -> tuple[str, ...]:
         """Why the step must run; empty if it is fresh."""
-        record = self.workshop.records.load(self.step.name)
-        if record is not None and self.workshop.releases and not self._may_release(record):
+        record = self.context.records.load(self.step.name)
+        if record is not None and self.context.releases and not self._may_release(record):
             return ("it came from the shared cache, which no release uses",)
-        return reasons(self.step, record, self.workshop.world)
+        return reasons(self.step, record, self.context.snapshot)
 
     def _may_release(self, record: Record) -> bool:
-        proven = self.workshop.project.release.reuse == "proven"
+        proven = self.context.project.release.reuse == "proven"
         return record.machine != FROM_CACHE and (proven or record.machine != PROVEN)
 
     def __call__(self) -> bool:
@@ -168,5 +168,5 @@ class UpToDate:
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         if fresh:
-            self.workshop.skipped.append(self)
+            self.context.skipped.append(self)
         return fresh

@@ -68,7 +68,7 @@ class Scenes:
         self.items = (_item(wheel(folder / "files")), _item(sdist(folder / "files")))
 
     def _deliver(self, *items: Item, version: str = "1.0") -> str:
-        trusted_publishing._KEPT.clear()
+        trusted_publishing._MINTED.clear()
         lines: list[str] = []
         one_try = Patience(tries=1)
         there = PypiDestination(self.index, "demo", version, environ=os.environ, say=lines.append, patience=one_try)

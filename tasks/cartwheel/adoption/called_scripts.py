@@ -144,7 +144,7 @@ def _in_container(line: str, image: re.Match[str], texts: Texts, env: Mapping[st
     return f"{line[:start]} sh -c '{commands.replace(chr(39), chr(34))}'"
 
 
-Runner = Callable[[list[str], str, Texts, Mapping[str, str]], Iterable[str] | None]
+TaskRunner = Callable[[list[str], str, Texts, Mapping[str, str]], Iterable[str] | None]
 """Takes a runner's arguments, its folder, the files and the variables; returns the commands, None if unknown."""
 
 
@@ -207,7 +207,7 @@ def _invoke(words: list[str], folder: str, texts: Texts, env: Mapping[str, str])
     return function_commands(_first(folder, ["tasks.py"], texts), _plain(words)[0], env, ())
 
 
-def _table(program: str) -> Runner:
+def _table(program: str) -> TaskRunner:
     def commands(words: list[str], folder: str, texts: Texts, env: Mapping[str, str]) -> Iterable[str] | None:
         names, _ = _plain(words, ("-e", "--environment"))
         names = names[1:] if names[:1] == ["run"] else names if program in ("poe", "task") else []
@@ -217,7 +217,7 @@ def _table(program: str) -> Runner:
     return commands
 
 
-_RUNNERS: Mapping[str, Runner] = {
+_RUNNERS: Mapping[str, TaskRunner] = {
     "make": _make, "gmake": _make, "just": _just, "nox": _nox, "tox": _tox, "doit": _doit, "invoke": _invoke,
     "inv": _invoke, **{name: _table(name) for name in ("poe", "task", "pdm", "hatch", "pixi", "rye")},
 }  # fmt: skip

@@ -48,7 +48,7 @@ def newest_pins(*files: Pins) -> Pins:
     return newest
 
 
-def renewed_text(text: str) -> str:
+def renew_pins(text: str) -> str:
     """A workflow's text in which older pins of actions of the table are renewed."""
 
     def fresh_pins(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Where in the project an annotation belongs."""
+"""Finds the file and the line of the project that an annotation is about."""
 
 from __future__ import annotations
 

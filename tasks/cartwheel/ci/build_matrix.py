@@ -1,4 +1,4 @@
-"""The build matrix: which machine builds which wheels, and what it needs for that."""
+"""The build matrix: the machine that builds each wheel, and the tools that it needs."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ _SYSTEM = {
 }
 """Debian packages by toolchain and architecture (Ubuntu 24.04)."""
 _32_BIT = {"x86_64": "i686"}
-"""The machine whose programs another one runs as well."""
+"""The 32-bit machine whose programs a machine also runs."""
 _EMULATION = ("binfmt-support", "qemu-user-static")
 """Debian packages for containers of a foreign architecture (Ubuntu 24.04)."""
 

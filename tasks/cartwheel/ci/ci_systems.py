@@ -48,7 +48,7 @@ def escape(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def escaped_property(text: str) -> str:
+def escape_property(text: str) -> str:
     """A property of a workflow command, escaped: unescaped values end at a comma."""
     return escape(text).replace(":", "%3A").replace(",", "%2C")
 
@@ -67,7 +67,7 @@ def _github_group(title: str, text: str, seconds: float) -> str:
 
 def _github_mark(annotation: Annotation) -> str:
     place = {"file": annotation.path, "line": annotation.line, "col": annotation.column, "title": annotation.title}
-    properties = ",".join(f"{key}={escaped_property(str(value))}" for key, value in place.items() if value)
+    properties = ",".join(f"{key}={escape_property(str(value))}" for key, value in place.items() if value)
     return f"::{annotation.level}{' ' * bool(properties)}{properties}::{escape(annotation.message)}"
 
 

@@ -108,6 +108,7 @@ def _needs(pipeline: Pipeline, job: Job) -> list[str]:
 
 
 def job_row(pipeline: Pipeline, job: Job, pins: Pins) -> dict[str, Any]:
+    """A job as a value of the workflow file."""
     title, condition, setup, steps = _KINDS[job.role](pipeline, job)
     row: dict[str, Any] = {"name": title or job.title}
     if job.needs:
@@ -143,8 +144,7 @@ def _runs_on(runner: Runner) -> Any:
 def _sccache(pipeline: Pipeline, job: Job) -> dict[str, str]:
     if not pipeline.sccache or job.role != BUILD:
         return {}
-    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-    return {"SCCACHE_DIR": f"${{{{ github.workspace }}}}/{folder}.cartwheel/sccache"}
+    return {"SCCACHE_DIR": f"${{{{ github.workspace }}}}/{pipeline.where.prefix}.cartwheel/sccache"}
 
 
 Parts = tuple[str, tuple[str, ...], list[Step], list[Step]]
@@ -191,8 +191,7 @@ def _build(pipeline: Pipeline, job: Job) -> Parts:
 def _with_sccache(pipeline: Pipeline, work: Step) -> list[Step]:
     """The work between restoring and saving compiled crates; a release does neither."""
     prefix = "sccache-${{ matrix.name }}-"
-    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-    where = {"path": f"{folder}.cartwheel/sccache", "key": f"{prefix}${{{{ github.run_id }}}}"}
+    where = {"path": f"{pipeline.where.prefix}.cartwheel/sccache", "key": f"{prefix}${{{{ github.run_id }}}}"}
     return [
         {
             "name": "Restore compiled crates",

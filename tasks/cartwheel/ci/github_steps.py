@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cartwheel.ci.action_pins import Pins
-from cartwheel.ci.jobs import FORGE, PLAN, REPRODUCE, Job, Pipeline
+from cartwheel.ci.jobs import FORGE, PLAN, REPRODUCE, RESULT_FOLDERS, Job, Pipeline
 from cartwheel.ci.placed_files import KEPT, PREFIX
 from cartwheel.ci.publish_lock import from_sources
 from cartwheel.ci.yaml_document import WithComment
@@ -24,12 +24,9 @@ DOIT_TASKS = 'read -ra tasks <<< "$TASKS"\ndoit "${tasks[@]}"\n'
 """Runs the tasks of a variable, four at a time: compilers share the processors whatever the number."""
 
 
-def handed_on(pipeline: Pipeline) -> str:
+def result_folders(pipeline: Pipeline) -> str:
     """The folders of a task's results that other jobs need, one a line, relative to the repository."""
-    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-    return "".join(
-        f"{folder}{path}\n" for path in ("dist/", ".cartwheel/checks/", ".cartwheel/records/", ".cartwheel/wheels/")
-    )
+    return "".join(f"{pipeline.where.prefix}{path}\n" for path in RESULT_FOLDERS)
 
 
 def setup_steps(pipeline: Pipeline, job: Job, *, python: str = "") -> list[Step]:
@@ -91,7 +88,7 @@ def upload(pipeline: Pipeline, name: str, *, when: str = "") -> Step:
         step["if"] = when
     step["with"] = {
         "name": name,
-        "path": handed_on(pipeline),
+        "path": result_folders(pipeline),
         "if-no-files-found": "error",
         "include-hidden-files": True,
         "retention-days": 7,
@@ -115,7 +112,7 @@ def earlier_files(pipeline: Pipeline, plan: Step, *, when: str) -> list[Step]:
             "if": when,
             "uses": "actions/cache/restore",
             "with": {
-                "path": handed_on(pipeline),
+                "path": result_folders(pipeline),
                 "key": "cartwheel-${{ steps.key.outputs.key }}-${{ github.run_id }}",
                 "restore-keys": "cartwheel-${{ steps.key.outputs.key }}-",
             },
@@ -132,7 +129,7 @@ def save_files(pipeline: Pipeline, *, when: str) -> Step:
         "if": when,
         "uses": "actions/cache/save",
         "with": {
-            "path": handed_on(pipeline),
+            "path": result_folders(pipeline),
             "key": "cartwheel-${{ needs.plan.outputs.key }}-${{ github.run_id }}",
         },
     }
@@ -150,8 +147,7 @@ def keep_report(pipeline: Pipeline, name: str) -> Step:
 
 def _keep(pipeline: Pipeline, title: str, name: str, file: str) -> Step:
     """Upload one file of the project, which must be there, as the artifact `name`."""
-    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-    files = {"path": f"{folder}{file}", "if-no-files-found": "error", "include-hidden-files": True}
+    files = {"path": f"{pipeline.where.prefix}{file}", "if-no-files-found": "error", "include-hidden-files": True}
     return {"name": title, "uses": "actions/upload-artifact", "with": {"name": name, **files}}
 
 

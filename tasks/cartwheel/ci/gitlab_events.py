@@ -1,4 +1,4 @@
-"""GitLab: what starts a pipeline and its jobs, and what differs in a file that another one includes."""
+"""GitLab: the events that start a pipeline and its jobs, and the differences of a file that another one includes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ _COMMON_STAGES = {PLAN: "build", BUILD: "build", SDIST: "build", GATHER: "test",
 
 
 def stage(pipeline: Pipeline, role: str) -> str:
+    """The stage of the jobs of a role."""
     return (_COMMON_STAGES if is_included(pipeline) else STAGES)[role]
 
 
 def hidden_name(pipeline: Pipeline, name: str) -> str:
+    """The name of a hidden job; a file to include has names that collide with no others."""
     return f".cartwheel-{name}" if is_included(pipeline) else f".{name}"
 
 
 def events(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """The rules for the events that start a run.  Raises `ConfigError` for an exclusion in `ci.paths`."""
     if excluded := [path for path in pipeline.ci.paths if path.startswith("!")]:
         what = f"'{excluded[0]}' excludes files, which GitLab's rules cannot"
         raise ConfigError(f"[tool.cartwheel] ci.paths: {what}; name those that count")

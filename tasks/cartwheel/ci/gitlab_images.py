@@ -16,10 +16,12 @@ Row = dict[str, Any]
 
 
 def default_image(pipeline: Pipeline) -> str:
+    """The image of jobs that build nothing in an image of their own."""
     return f"python:{pipeline.python}"
 
 
 def image_row(pipeline: Pipeline, build: Build) -> dict[str, str]:
+    """The row of a build in the matrix of its job: its name, its image, and the platform tag that the image keeps."""
     row = {"BUILD": build.name, "IMAGE": image_address(build) or default_image(pipeline)}
     return {**row, IN_IMAGE: build.promise} if build.promise else row
 
@@ -44,12 +46,11 @@ def image_needs(rows: Iterable[Build]) -> list[str]:
 
 def image_jobs(pipeline: Pipeline) -> Row:
     """For each Dockerfile and architecture a job that builds its image once, into the project's registry."""
-    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
     rows: Row = {}
     for build in pipeline.builds:
         if not build.image.startswith(DOCKERFILE):
             continue
-        file = f"{folder}{build.image.removeprefix(DOCKERFILE)}"
+        file = f"{pipeline.where.prefix}{build.image.removeprefix(DOCKERFILE)}"
         address, context = image_address(build), file.rpartition("/")[0] or "."
         script = (
             'echo "$CI_REGISTRY_PASSWORD" | docker login -u "$CI_REGISTRY_USER" --password-stdin "$CI_REGISTRY"',

@@ -7,10 +7,9 @@ from typing import Any
 
 from cartwheel.ci.gitlab_events import branch_rule, events, hidden_name, is_included, stage, tag_rule
 from cartwheel.ci.gitlab_images import default_image, image_needs, image_row
-from cartwheel.ci.gitlab_runners import Runner, tags_of
+from cartwheel.ci.gitlab_runners import Machine, tags_of
 from cartwheel.ci.gitlab_scripts import (
     APT,
-    FILES,
     IS_RELEASE,
     PLANNED,
     PUSH,
@@ -33,6 +32,7 @@ from cartwheel.ci.jobs import (
     PLAN,
     PUBLISH,
     REPRODUCE,
+    RESULT_FOLDERS,
     SDIST,
     VERIFY,
     Build,
@@ -54,15 +54,14 @@ _KEEP_KEY = f"mv {STATE}/key.now {STATE}/key"
 
 def _in_repository(pipeline: Pipeline, paths: Iterable[str]) -> list[str]:
     """Paths of the project, relative to the repository."""
-    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-    return [f"{folder}{path}" for path in paths]
+    return [f"{pipeline.where.prefix}{path}" for path in paths]
 
 
 def _plan(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     nightly = f"schedule,*) TO={pipeline.nightly} ;; " if pipeline.nightly else ""
     by_tag = f'case "$CI_PIPELINE_SOURCE,$CI_COMMIT_TAG" in {nightly}web,* | *,) ;; *) TO= ;; esac'
     to = ' --to="$TO"' if pipeline.choices else ""
-    folders = " ".join(FILES)
+    folders = " ".join(RESULT_FOLDERS)
     matrix = (f"doit ci matrix --for gitlab{to} > {PLANNED}", f"cat {PLANNED}")
     planned = (by_tag, *matrix) if pipeline.choices else matrix
     steps = (
@@ -83,7 +82,7 @@ def _plan(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
 
 
 def _cache(pipeline: Pipeline) -> Row:
-    return {"key": f"cartwheel-{_KEPT}", "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key"))}
+    return {"key": f"cartwheel-{_KEPT}", "paths": _in_repository(pipeline, (*RESULT_FOLDERS, f"{STATE}/key"))}
 
 
 def _artifacts(pipeline: Pipeline, *paths: str) -> Row:
@@ -100,7 +99,8 @@ def _script(pipeline: Pipeline, job: Job, work: Iterable[str], *, system: str = 
     return TextLines((*before, *work, *after))
 
 
-def build_row(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Build]) -> Row:
+def build_row(pipeline: Pipeline, job: Job, machine: Machine, rows: Iterable[Build]) -> Row:
+    """The job that builds wheels on one kind of machine."""
     rows = tuple(rows)
     row = {**_first(pipeline, job, extends=machine.system), "needs": [*job.needs, *image_needs(rows)]}
     if machine.tags:
@@ -114,13 +114,12 @@ def build_row(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Buil
     else:
         row["parallel"] = {"matrix": [{"BUILD": [build.name for build in rows]}]}
     if pipeline.sccache:
-        folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-        row["variables"] = {"SCCACHE_DIR": f"$CI_PROJECT_DIR/{folder}.cartwheel/sccache"}
+        row["variables"] = {"SCCACHE_DIR": f"$CI_PROJECT_DIR/{pipeline.where.prefix}.cartwheel/sccache"}
         row["cache"] = {"key": f"sccache-$BUILD-{_KEPT}", "paths": _in_repository(pipeline, (".cartwheel/sccache/",))}
     needing = any(build.system and not build.image for build in rows)
     script = (*(APT if needing else ()), *WORK[machine.system], *pack_commands(machine.system))
     work = _script(pipeline, job, script, system=machine.system)
-    return {**row, "script": work, "artifacts": _handed_on(pipeline)}
+    return {**row, "script": work, "artifacts": _result_artifacts(pipeline)}
 
 
 def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
@@ -129,7 +128,7 @@ def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
         "needs": list(job.needs),
         "variables": {"BUILD": SDIST},
         "script": _script(pipeline, job, (*WORK["linux"], *pack_commands("linux"))),
-        "artifacts": _handed_on(pipeline),
+        "artifacts": _result_artifacts(pipeline),
     }
 
 
@@ -252,7 +251,7 @@ def _first(pipeline: Pipeline, job: Job, *, extends: str) -> Row:
     return row
 
 
-def _handed_on(pipeline: Pipeline) -> Row:
+def _result_artifacts(pipeline: Pipeline) -> Row:
     paths = _in_repository(pipeline, (f"{STATE}/{PREFIX}*.tar",))
     return {"paths": paths, "expire_in": "1 week", "when": "always", **_reports(pipeline)}
 

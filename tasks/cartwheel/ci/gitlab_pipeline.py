@@ -1,7 +1,7 @@
 """GitLab: the pipeline as `.gitlab-ci.yml`.
 
-A pipeline's jobs stand fast before its first one runs, so a job whose files are up to date ends at once by itself: the
-plan's job says in a file what each of the others has to do.  Keys as GitLab 18 documents them (CI/CD YAML syntax
+The jobs of a pipeline are fixed before its first one runs, so a job whose files are up to date ends itself at once: the
+plan's job writes a file with the work of every other job.  Keys as GitLab 18 documents them (CI/CD YAML syntax
 reference, hosted runners; read November 2026).
 """
 
@@ -79,7 +79,7 @@ def _besides(pythons: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def secret_place(job: Job, variable: str) -> str:
-    """Where a person keeps a secret of a job.  A build's is of no environment: it does not deploy (`_build`)."""
+    """Where a person keeps a secret of a job.  A build job has no environment, since it does not deploy."""
     scope = "without an environment scope" if job.role == BUILD else f"of the environment {job.environment}"
     return f"the masked variable {variable}, {scope} (Settings > CI/CD > Variables)"
 

@@ -14,7 +14,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels.target import TARGETS
 
 
-class Runner(Struct, frozen=True, kw_only=True):
+class Machine(Struct, frozen=True, kw_only=True):
     """A kind of machine that jobs run on."""
 
     system: str
@@ -28,12 +28,12 @@ class Runner(Struct, frozen=True, kw_only=True):
         return f"{BUILD}-{re.sub(r'[^A-Za-z0-9_-]+', '-', '-'.join(self.tags)) or self.system}"
 
 
-_ARM = Runner(system="linux", tags=("saas-linux-small-arm64",))
-_APPLE = Runner(system="macos", tags=("saas-macos-medium-m1",))
-_MICROSOFT = Runner(system="windows", tags=("saas-windows-medium-amd64",))
+_ARM = Machine(system="linux", tags=("saas-linux-small-arm64",))
+_APPLE = Machine(system="macos", tags=("saas-macos-medium-m1",))
+_MICROSOFT = Machine(system="windows", tags=("saas-windows-medium-amd64",))
 
 MACHINES = {
-    **dict.fromkeys((LINUX, "ubuntu-latest", "ubuntu-26.04"), Runner(system="linux")),
+    **dict.fromkeys((LINUX, "ubuntu-latest", "ubuntu-26.04"), Machine(system="linux")),
     **dict.fromkeys(("ubuntu-24.04-arm", "ubuntu-26.04-arm"), _ARM),
     **dict.fromkeys(("macos-latest", "macos-26", "macos-15", "macos-26-intel", "macos-15-intel"), _APPLE),
     **dict.fromkeys(("windows-latest", "windows-2025", "windows-2022", "windows-11-arm"), _MICROSOFT),
@@ -47,7 +47,7 @@ _SYSTEMS = {"macos": "macos", "ios": "macos", "windows": "windows"}
 """Where a target is built that is not built on Linux."""
 
 
-def machine_of(build: Build) -> Runner:
+def machine_of(build: Build) -> Machine:
     """The kind of machine of a build.  Labels that are not GitHub's are tags of runners.
 
     Raises `ConfigError` for a group without labels: GitLab has tags only.
@@ -60,12 +60,12 @@ def machine_of(build: Build) -> Runner:
             f"{build.name}: {runner_text(build.runner)} has no labels, and GitLab knows runners by tags alone"
         )
     system = "linux" if build.cross else _SYSTEMS.get(TARGETS[build.target].system, "linux")
-    return Runner(system=system, tags=tags)
+    return Machine(system=system, tags=tags)
 
 
-def machines_of(builds: Iterable[Build]) -> Mapping[Runner, list[Build]]:
+def machines_of(builds: Iterable[Build]) -> Mapping[Machine, list[Build]]:
     """The builds of each machine."""
-    machines: dict[Runner, list[Build]] = {}
+    machines: dict[Machine, list[Build]] = {}
     for build in builds:
         machines.setdefault(machine_of(build), []).append(build)
     return machines

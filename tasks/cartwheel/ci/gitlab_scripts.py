@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from cartwheel.ci import gitlab_windows as windows
-from cartwheel.ci.gitlab_runners import Runner
-from cartwheel.ci.jobs import BUILD, PUBLISH, REPRODUCE, SDIST, VERIFY, Job, Pipeline
+from cartwheel.ci.gitlab_runners import Machine
+from cartwheel.ci.jobs import BUILD, PUBLISH, REPRODUCE, RESULT_FOLDERS, SDIST, VERIFY, Job, Pipeline
 from cartwheel.ci.placed_files import PREFIX
 from cartwheel.ci.publish_lock import from_sources
 from cartwheel.model.config.release_settings import CiStep
@@ -19,13 +19,11 @@ LOCK = ".gitlab/cartwheel-publish.txt"
 """The lock of jobs that may publish, relative to the repository."""
 
 STATE = ".cartwheel/ci"
-"""The folder of what jobs tell each other, relative to the project."""
+"""The folder of files that jobs hand on, relative to the project."""
 
 PLANNED = f"{STATE}/plan.txt"
-"""The plan: for each job that has something to do a line `JOB=TASK TASK`, and what those tasks need."""
+"""The plan: a line `JOB=TASK TASK` for each job with work, and lines for what those tasks need."""
 
-FILES = ("dist/", ".cartwheel/checks/", ".cartwheel/records/", ".cartwheel/wheels/")
-"""The folders of a task's results that other jobs need."""
 
 _POSIX_RUST = (
     "if ! command -v cargo; then python -m pip install --quiet puccinialin; "
@@ -53,11 +51,11 @@ _POSIX_WORK = (
     "doit $TASKS",
 )
 
-_NEEDED = {"linux": _POSIX_NEEDED, "macos": _POSIX_NEEDED, "windows": windows.needed(PLANNED)}
-"""The work of a job; a job without work ends here."""
+_NEEDED = {"linux": _POSIX_NEEDED, "macos": _POSIX_NEEDED, "windows": windows.read_tasks(PLANNED)}
+"""Reads the work of a job; a job without work ends here."""
 
 _RUST = {"linux": _POSIX_RUST, "macos": _POSIX_RUST, "windows": windows.RUST}
-"""A machine or image without Rust is given it, for this job alone."""
+"""Installs Rust for this job alone, on a machine or image without it."""
 
 WORK = {"linux": _POSIX_WORK, "macos": _POSIX_WORK, "windows": windows.WORK}
 
@@ -72,7 +70,7 @@ _CLEAN_CRATES = {
 """A release compiles everything itself: any branch could have filled the cache."""
 
 
-def setup_scripts(pipeline: Pipeline, machines: Iterable[Runner]) -> Mapping[str, tuple[str, ...]]:
+def setup_scripts(pipeline: Pipeline, machines: Iterable[Machine]) -> Mapping[str, tuple[str, ...]]:
     """The commands before a job's own, by the name of the hidden job that holds them.
 
     For each system of builders one; `prepared` for jobs without an identity, `released` for jobs that hold an identity
@@ -137,8 +135,8 @@ def _release_setup(pipeline: Pipeline) -> tuple[str, ...]:
 def pack_commands(system: str) -> tuple[str, ...]:
     """Packs a build's results into one file, so that unpacking an artifact overwrites nothing."""
     if system == "windows":
-        return windows.pack(FILES, f"{STATE}/{PREFIX}$env:BUILD.tar")
-    return (f'tar --create --file "{STATE}/{PREFIX}$BUILD.tar" $(ls -d {" ".join(FILES)} 2> /dev/null)',)
+        return windows.pack(RESULT_FOLDERS, f"{STATE}/{PREFIX}$env:BUILD.tar")
+    return (f'tar --create --file "{STATE}/{PREFIX}$BUILD.tar" $(ls -d {" ".join(RESULT_FOLDERS)} 2> /dev/null)',)
 
 
 def unpack_commands(files: str) -> str:

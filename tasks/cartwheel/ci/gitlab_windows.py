@@ -12,12 +12,12 @@ VENV = ".cartwheel/venv"
 """The virtual environment of a job."""
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """The text as one word of PowerShell.  Typographic quotation marks end a word as `'` does."""
     return "'" + re.sub("(['‘’‚‛])", r"\1\1", text) + "'"  # noqa: RUF001 (PowerShell's own quotation marks)
 
 
-def needed(planned: str) -> tuple[str, ...]:
+def read_tasks(planned: str) -> tuple[str, ...]:
     """Reads the tasks of this job from the plan's file; a job without tasks ends here."""
     return (
         f'function Planned($name) {{ Get-Content {planned} | Where-Object {{ $_.StartsWith("$name=") }} '
@@ -64,7 +64,7 @@ def python(version: str) -> tuple[str, ...]:
 def pack(folders: Iterable[str], path: str) -> tuple[str, ...]:
     """Packs the folders that exist into one file."""
     return (
-        f"$made = @({', '.join(map(quoted, folders))}) | Where-Object {{ Test-Path $_ }}",
+        f"$made = @({', '.join(map(quote, folders))}) | Where-Object {{ Test-Path $_ }}",
         f'tar -cf "{path}" $made',
     )
 
@@ -79,8 +79,8 @@ def shell_step(lines: Iterable[str], folder: str, file: str) -> tuple[str, ...]:
     place = f"{folder}/{file}" if folder else file
     script = ("set -eo pipefail", *((f'cd "{folder}"',) if folder else ()))
     rows = (row for line in lines for row in line.split("\n"))
-    text = ' + "`n" + '.join(quoted(row) for row in (*script, *rows, ""))
+    text = ' + "`n" + '.join(quote(row) for row in (*script, *rows, ""))
     return (
         f'[IO.File]::WriteAllText("$PWD/{file}", {text})',
-        f"git -c alias.step=!sh step {quoted(place)}",
+        f"git -c alias.step=!sh step {quote(place)}",
     )

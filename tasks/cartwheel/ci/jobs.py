@@ -34,6 +34,10 @@ Runner = str | tuple[str, ...] | RunnerGroup
 """A machine, by its label, labels or group; empty for the default."""
 
 
+RESULT_FOLDERS = ("dist/", ".cartwheel/checks/", ".cartwheel/records/", ".cartwheel/wheels/")
+"""The folders of a task's results that other jobs need, relative to the project."""
+
+
 class RepositoryFacts(Struct, frozen=True, kw_only=True):
     """Facts that a pipeline needs about the repository around a project."""
 
@@ -42,6 +46,11 @@ class RepositoryFacts(Struct, frozen=True, kw_only=True):
     submodules: bool = False
     lfs: bool = False
     """Whether files are kept in Git LFS."""
+
+    @property
+    def prefix(self) -> str:
+        """The start of the project's paths relative to the repository: its folder and `/`; empty at the root."""
+        return f"{self.folder}/" if self.folder else ""
 
 
 class Permission(Struct, frozen=True, kw_only=True):

@@ -175,7 +175,7 @@ def unlocked_cartwheel(root: Path, project: Project, *, version: str) -> tuple[s
     )
 
 
-def written_files(
+def write_files(
     root: Path, pipeline: Pipeline, forge: Forge, version: str, environ: Mapping[str, str] = os.environ
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Write a forge's pipeline and its lock.  Returns `written` or `is as it should be` by path, and a warning if the
@@ -230,7 +230,7 @@ def _way_out(top: Path, forge: Forge) -> str:
     return f"move it away first, or {how}: {key}"
 
 
-def renewed_lock(
+def renew_lock(
     root: Path, pipeline: Pipeline, forge: Forge, version: str, environ: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Resolve a forge's lock anew and write it; returns a warning if the jobs cannot install cartwheel.

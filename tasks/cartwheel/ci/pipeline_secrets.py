@@ -22,7 +22,7 @@ SECONDS = 2.0
 def missing_secrets(
     root: Path, project: Project, package: Package, environ: Mapping[str, str], *, version: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Why jobs that publish the package will have no credentials, and what cannot be seen from here.
+    """Why jobs that publish the package will have no credentials, and notes on secrets that cannot be read.
 
     GitHub lists the names of secrets to a token that may read them, from GITHUB_TOKEN or GH_TOKEN.  `version` is
     cartwheel's own.

@@ -51,7 +51,7 @@ def locked_names(text: str) -> frozenset[str]:
 
 
 class Needs(Struct, frozen=True, kw_only=True):
-    """The work of a lock's jobs besides publishing."""
+    """The work of the jobs with a lock, besides publishing."""
 
     sources: bool = False
     """They install cartwheel from a folder, see `from_sources`."""

@@ -189,9 +189,9 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
     from cartwheel.commands.adopt_new import first_adoption
     from cartwheel.commands.adopt_notes import (
         from_present,
-        not_asked,
         with_dodo_note,
         with_ignored,
+        with_offline_note,
         with_strayed_builds,
         without_unreadable,
     )
@@ -222,7 +222,7 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
         first = first_adoption(root, texts, evidence, skipped, pipelines, git, excluded)
         first = with_strayed_builds(first, calls, evidence)
         adoption = from_present(first, present, texts)
-    adoption = without_unreadable(not_asked(adoption) if offline else adoption)
+    adoption = without_unreadable(with_offline_note(adoption) if offline else adoption)
     return with_ignored(with_dodo_note(adoption, texts))
 
 

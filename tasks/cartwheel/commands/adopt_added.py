@@ -8,7 +8,7 @@ from typing import Any
 from cartwheel.adoption.adopted_files import table_edit
 from cartwheel.adoption.evidence import PackageEvidence, package_table, version_keys
 from cartwheel.adoption.parsed_files import parsed_toml
-from cartwheel.commands.adopt_new import spelled_out
+from cartwheel.commands.adopt_new import spell_out_defaults
 from cartwheel.filesystem.toml_edits import with_value
 from cartwheel.model.config.manifests import path_in
 
@@ -45,7 +45,7 @@ def add_packages(texts: dict[str, str], known: Iterable[str], added: tuple[Packa
             texts.setdefault(path_in(row.package.folder, name), text)
     tool = [parsed_toml(texts, path_in(folder, _ROOT)).get("tool", {}).get("cartwheel", {}) for folder in before]
     published = next((table["publish"] for table in tool if table.get("publish")), ())
-    spelled_out(tables, added, single=False, publish=published)
+    spell_out_defaults(tables, added, single=False, publish=published)
     for row in added:
         path = path_in(row.package.folder, _ROOT)
         if "cartwheel" not in parsed_toml(texts, path).get("tool", {}):

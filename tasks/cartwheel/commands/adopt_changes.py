@@ -60,7 +60,7 @@ def changes(
         if old_texts:
             old = calls_of(row.package.folder, old_calls, list(known))
             if wheels := new_wheels(row, old, package):
-                adopted = rows[-1] = replace(adopted, rows=(*adopted.rows, *_built_since(wheels, row)))
+                adopted = rows[-1] = replace(adopted, rows=(*adopted.rows, *_rows_of_new_builds(wheels, row)))
                 _plan_again(edited, wheels, package, {wheel.file for wheel in wheels}, single=single)
             notes += [*changed_keys(row, old), *no_longer_built(row, old, package)]
         if dropped := dropped_keys(adopted.rows, package.dropped):
@@ -69,7 +69,7 @@ def changes(
         _exclude(edited, excluded, gone)
     if added:
         add_packages(edited, [folder for folder in known if folder not in gone], tuple(added))
-        rows += _planned_with(edited, tuple(added))
+        rows += _adoptions_of_new(edited, tuple(added))
     edits = [
         FileEdit(path=path, old=texts.get(path, ""), new=text)
         for path, text in edited.items()
@@ -97,7 +97,7 @@ def _added_notes(added: Iterable[PackageEvidence]) -> Iterable[str]:
     )
 
 
-def _built_since(wheels: Iterable[ShippedWheel], row: PackageEvidence) -> Iterable[AdoptionRow]:
+def _rows_of_new_builds(wheels: Iterable[ShippedWheel], row: PackageEvidence) -> Iterable[AdoptionRow]:
     for wheel in wheels:
         sources = [c.workflow for c in row.calls if wheel.triple in c.triples]
         yield AdoptionRow(state="gained", what=wheel.file, why=f"{sources[0]} builds it since the adoption")
@@ -149,7 +149,7 @@ def _exclude(texts: dict[str, str], excluded: tuple[str, ...], gone: Iterable[st
             texts[path] = data.decode()
 
 
-def _planned_with(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[PackageAdoption]:
+def _adoptions_of_new(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[PackageAdoption]:
     """The plan of the new packages with the tables in `texts`; raises `ConfigError` if that is impossible."""
     root = parsed_toml(texts, "pyproject.toml")
     for row in added:

@@ -1,4 +1,4 @@
-"""What adopt gathers about each package: manifests, the newest release on the index, builds, tests, tags."""
+"""Gathers the evidence about each package: manifests, the newest release on the index, builds, tests, tags."""
 
 from __future__ import annotations
 

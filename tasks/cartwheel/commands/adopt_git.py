@@ -1,4 +1,4 @@
-"""What adopt asks of git."""
+"""The facts that `doit adopt` reads from git."""
 
 from __future__ import annotations
 

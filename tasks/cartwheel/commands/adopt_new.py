@@ -172,11 +172,11 @@ def _tables(
         step = {"name": "packages of the system", "run": list(lines)}
         tables["."].setdefault("ci", {})["steps"] = {"before": {"build": [step]}}
         root_comments.setdefault("ci", "from the workflows")
-    spelled_out(tables, evidence, single=single, publish=release.get("publish", ["pypi"]))
+    spell_out_defaults(tables, evidence, single=single, publish=release.get("publish", ["pypi"]))
     return tables, comments
 
 
-def spelled_out(
+def spell_out_defaults(
     tables: dict[str, dict[str, Any]], evidence: tuple[PackageEvidence, ...], *, single: bool,
     publish: Iterable[str] = ("pypi",),
 ) -> None:  # fmt: skip
@@ -269,7 +269,7 @@ def _tag_notes(evidence: tuple[PackageEvidence, ...], git: GitFacts, forms: Iter
 
 
 def _untested(root: Path, project: Project, forge: Forge) -> Iterable[str]:
-    """What `doit ci` says about targets whose tests no machine of the pipeline runs."""
+    """The notes of `doit ci` about targets whose tests no machine of the pipeline runs."""
     try:
         yield from missing_tests(project_pipeline(root, project, version=__version__), forge, project)
     except ConfigError:

@@ -1,4 +1,4 @@
-"""What the proposal of `doit adopt` leaves to a person, and the files that it starts from."""
+"""Notes that `doit adopt` adds to its proposal, and edits that start from the files as they are."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from cartwheel.commands.adopt import Adoption
 from cartwheel.commands.adopt_git import ignored_paths
 
 
-def not_asked(adoption: Adoption) -> Adoption:
-    """The adoption, with the reason why no index is compared."""
+def with_offline_note(adoption: Adoption) -> Adoption:
+    """The adoption, with `--offline` as the reason that no index is compared."""
     packages = tuple(replace(package, unread="--offline") for package in adoption.packages)
     return replace(adoption, packages=packages)
 

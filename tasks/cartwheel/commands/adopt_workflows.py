@@ -1,4 +1,4 @@
-"""What the workflows of an adopted project build now and did not build when it was adopted."""
+"""How the builds of workflows have changed since the project was adopted."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def no_longer_built(row: PackageEvidence, before: Iterable[BuildCall], package: 
 
 
 def changed_keys(row: PackageEvidence, before: tuple[BuildCall, ...]) -> Iterable[str]:
-    """A line for each key whose value in the workflows is another one since the adoption."""
+    """A line for each key whose value in the workflows has changed since the adoption."""
     old, new = (_keys(replace(row, files=(), calls=calls)) for calls in (before, row.calls))
     place = ", ".join(dict.fromkeys(call.workflow for call in row.calls))
     for (targets, key), value in new.items():

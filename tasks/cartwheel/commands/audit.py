@@ -12,8 +12,8 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct, to_builtins
 
 from cartwheel.command_line import pins
-from cartwheel.commands.options import AS_JSON, WordsAndOptions, valued
-from cartwheel.commands.plan import workshop_of
+from cartwheel.commands.options import AS_JSON, WordsAndOptions, text_option
+from cartwheel.commands.plan import context_of
 from cartwheel.destinations.pypi_index import Index, resolve
 from cartwheel.destinations.pypi_provenance import FileProvenance, file_provenance
 from cartwheel.destinations.pypi_reader import listing, read_bytes, with_digests
@@ -57,14 +57,14 @@ class Audit(WordsAndOptions):
         "files name different publishers, or where only some are attested."
     )
     cmd_options = (
-        valued("index", "the index; default: pypi"),
-        valued("source", "a clone with the tag; default: this repository, if it releases NAME"),
+        text_option("index", "the index; default: pypi"),
+        text_option("source", "a clone with the tag; default: this repository, if it releases NAME"),
         AS_JSON,
     )
 
     def _execute(self, index: str, source: str, as_json: bool, pos_args: list[str]) -> int:
-        shop = workshop_of(self.task_list)
-        shop.world.readonly = True
+        context = context_of(self.task_list)
+        context.snapshot.readonly = True
         run.stop_on_signals()
         pinned = pins(sys.argv[1:])
         name, _, version = "".join(pinned).partition("==")
@@ -73,11 +73,11 @@ class Audit(WordsAndOptions):
         if not is_version(version):
             raise InvalidCommand(f"audit: '{version}' is no version; expected one such as 1.2.0 or 1.2.0rc1")
         try:
-            own = next((p for p in shop.project.packages if normalised_name(p.name) == normalised_name(name)), None)
-            place = Path(source) if source else shop.root if own else None
+            own = next((p for p in context.project.packages if normalised_name(p.name) == normalised_name(name)), None)
+            place = Path(source) if source else context.root if own else None
             tag = tag_name(own.tag, version, name=own.name) if own and not source else ""
-            where = resolve(index or "pypi", shop.project.indexes)
-            files, tag = audited(where, name, version, shop.root, place=place, own_tag=tag)
+            where = resolve(index or "pypi", context.project.indexes)
+            files, tag = audit_files(where, name, version, context.root, place=place, own_tag=tag)
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         wrong = problems(files)
@@ -94,7 +94,7 @@ class Audit(WordsAndOptions):
         return 1 if wrong else 0
 
 
-def audited(
+def audit_files(
     index: Index, name: str, version: str, root: Path, *, place: Path | None = None, own_tag: str = ""
 ) -> tuple[tuple[AuditedFile, ...], str]:
     """Each file of a release, and the tag in the repository at `place` that they are compared with; empty if none.
@@ -108,7 +108,7 @@ def audited(
     stated = [file_provenance(index, name, version, row.file, row.sha256, root) for row in rows]
     commit = next((row.commit for row in stated if row.commit), "")
     tag, ids = _tag(place, tag_candidates(name, version, own_tag), commit) if place else ("", frozenset[str]())
-    return tuple(_audited(row, found, index, ids) for row, found in zip(rows, stated, strict=True)), tag
+    return tuple(_audit_file(row, found, index, ids) for row, found in zip(rows, stated, strict=True)), tag
 
 
 def _tag(place: Path, candidates: tuple[str, ...], commit: str) -> tuple[str, frozenset[str]]:
@@ -120,7 +120,7 @@ def _tag(place: Path, candidates: tuple[str, ...], commit: str) -> tuple[str, fr
         return tag, blobs(repository.git.ls_tree("-r", "--full-tree", f"refs/tags/{tag}")) if tag else frozenset()
 
 
-def _audited(row: ListedFile, provenance: FileProvenance, index: Index, ids: frozenset[str]) -> AuditedFile:
+def _audit_file(row: ListedFile, provenance: FileProvenance, index: Index, ids: frozenset[str]) -> AuditedFile:
     from cartwheel.filesystem.distribution import UNREADABLE, sdist_contents, wheel_contents
 
     is_wheel = row.file.endswith(".whl")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from doit.exceptions import InvalidCommand
 
 from cartwheel.commands.options import WordsAndOptions, flag
-from cartwheel.commands.plan import workshop_of
+from cartwheel.commands.plan import context_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
 from cartwheel.process import run
@@ -45,23 +45,23 @@ class Bump(WordsAndOptions):
     def _execute(self, packages: list[str], no_commit: bool, dry_run: bool, offline: bool, pos_args: list[str]) -> int:
         from cartwheel.new_version import apply_bump, bump_diff, refuse_mixed
 
-        shop = workshop_of(self.task_list)
+        context = context_of(self.task_list)
         write = self.outstream.write
         if not pos_args:
             raise InvalidCommand("bump: which version?  " + self.doc_usage)
-        if shop.project.overrides or shop.project.rehearsed:
+        if context.project.overrides or context.project.rehearsed:
             raise InvalidCommand("bump: takes no setting for one run; run it without")
         commit = not no_commit
         try:
-            project = shop.project if dry_run else self._after_undo(shop)
-            bump = self._plan(shop, project, tuple(packages), tuple(pos_args), offline=offline, dry_run=dry_run)
+            project = context.project if dry_run else self._after_undo(context)
+            bump = self._plan(context, project, tuple(packages), tuple(pos_args), offline=offline, dry_run=dry_run)
             if dry_run:
-                refuse_mixed(shop.root, bump, commit=commit)
-                lines = (*bump_diff(shop.root, bump), *bump.lines, *([f"commit: {bump.message}"] if commit else []))
+                refuse_mixed(context.root, bump, commit=commit)
+                lines = (*bump_diff(context.root, bump), *bump.lines, *([f"commit: {bump.message}"] if commit else []))
                 write("".join(f"{line}\n" for line in lines))
             else:
                 run.stop_on_signals()  # from here on an interrupt restores every file
-                apply_bump(shop.root, project, bump, commit=commit, say=lambda line: write(f"{line}\n"))
+                apply_bump(context.root, project, bump, commit=commit, say=lambda line: write(f"{line}\n"))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         except KeyboardInterrupt:
@@ -70,26 +70,26 @@ class Bump(WordsAndOptions):
         write(f"{names} {bump.now} → {bump.version}{': dry run, nothing was written' if dry_run else ''}\n")
         return 0
 
-    def _after_undo(self, shop: RunContext) -> Project:
+    def _after_undo(self, context: RunContext) -> Project:
         """The project, after this run has its lock and has undone what a killed bump left."""
         from cartwheel.pipeline import read_project
         from cartwheel.repository.undo_note import undo
 
         write = self.outstream.write
-        shop.lock.take(lambda who: write(f"waiting for the run of {who} in this project\n"))
-        undone = undo(shop.root)
+        context.lock.take(lambda who: write(f"waiting for the run of {who} in this project\n"))
+        undone = undo(context.root)
         write("".join(f"{line}\n" for line in undone))
-        return read_project(shop.root, {}) if undone else shop.project
+        return read_project(context.root, {}) if undone else context.project
 
     def _plan(
-        self, shop: RunContext, project: Project, names: tuple[str, ...], words: tuple[str, ...], *,
+        self, context: RunContext, project: Project, names: tuple[str, ...], words: tuple[str, ...], *,
         offline: bool, dry_run: bool,
     ) -> BumpPlan:  # fmt: skip
         from cartwheel.new_version import bump_plan, refuse_taken
         from cartwheel.repository.undo_note import NOTE
 
-        if dry_run and (shop.root / NOTE).exists():
+        if dry_run and (context.root / NOTE).exists():
             raise CartwheelError(f"{NOTE}: a bump was killed before its end; a bump without --dry-run undoes it first")
-        bump = bump_plan(shop.root, project, names, words, date=date.today().isoformat())
-        refuse_taken(shop.root, project, bump, offline=offline)
+        bump = bump_plan(context.root, project, names, words, date=date.today().isoformat())
+        refuse_taken(context.root, project, bump, offline=offline)
         return bump

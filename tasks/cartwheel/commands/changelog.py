@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from doit.exceptions import InvalidCommand
 
-from cartwheel.commands.options import WordsAndOptions, flag, valued
-from cartwheel.commands.plan import workshop_of
+from cartwheel.commands.options import WordsAndOptions, flag, text_option
+from cartwheel.commands.plan import context_of
 from cartwheel.model.errors import CartwheelError, ConfigError
 from cartwheel.model.project import Package, Project, packages_named
 
@@ -18,26 +18,26 @@ class Changelog(WordsAndOptions):
     doc_usage = "[VERSION | unreleased]"
     doc_description = "Changes nothing.  Without a version: the present one."
     cmd_options = (
-        valued("package", "whose changelog, where there are several packages"),
+        text_option("package", "whose changelog, where there are several packages"),
         flag("draft", "instead, the commits since the last tag as a list"),
     )
 
     def _execute(self, package: str, draft: bool, pos_args: list[str]) -> int:
         from cartwheel.versions.changelog_file import changelog_of, offer, package_notes
 
-        shop = workshop_of(self.task_list)
+        context = context_of(self.task_list)
         if len(pos_args) > (0 if draft else 1):
             expected = "no version beside --draft" if draft else "one version"
             raise InvalidCommand(f"changelog: found '{' '.join(pos_args)}'; expected {expected}")
         try:
-            chosen = _package(shop.project, package)
+            chosen = _package(context.project, package)
             version = pos_args[0] if pos_args else ""
             text = (
-                offer(shop.root, chosen, ignored=shop.project.release.ignore_tags)
+                offer(context.root, chosen, ignored=context.project.release.ignore_tags)
                 if draft
-                else package_notes(shop.root, chosen, version, ignored=shop.project.release.ignore_tags)
+                else package_notes(context.root, chosen, version, ignored=context.project.release.ignore_tags)
             )
-            path = changelog_of(shop.root, chosen).path or "CHANGELOG.md"
+            path = changelog_of(context.root, chosen).path or "CHANGELOG.md"
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         if text:

@@ -1,4 +1,4 @@
-"""Advice of `doit ci`: what to set up on the forge, and what would stop a release there."""
+"""The advice of `doit ci`: what to set up on the forge, and what would prevent a release there."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SECRETS = {
     PLAN: "a token that may read the last release",
     **dict.fromkeys((BUILD, SDIST), "what its wheels are built with"),
 }
-"""What the secrets of a job's role are, in words; those of the other roles are tokens of an index."""
+"""The secrets of a job, in words, by its role; those of the other roles are tokens of an index."""
 
 
 def missing_tests(pipeline: Pipeline, forge: Forge, project: Project) -> Iterable[str]:

@@ -20,33 +20,33 @@ from cartwheel.run_context import RunContext
 from cartwheel.version_sync import refuse_another_version
 
 
-def matrix(shop: RunContext, tasks: list[Any], to: str, forge: Forge) -> Iterable[str]:
+def matrix(context: RunContext, tasks: list[Any], to: str, forge: Forge) -> Iterable[str]:
     """`name=value` lines that say what this run builds; adds a summary to the forge's page."""
-    refuse_another_version(shop.project)
+    refuse_another_version(context.project)
     forecasts = {one.name: one for one in outlook(closure(tasks, ["check", "sdist"]), elsewhere=True)}
     stale = {name for name, one in forecasts.items() if one.state != FRESH}
-    pipeline = project_pipeline(shop.root, shop.project, version=__version__)
-    selected = selection(shop.project, pipeline, stale=stale, to=to)
-    _refuse_lost_files(shop, selected)
-    _summarise(selected, forecasts, shop)
+    pipeline = project_pipeline(context.root, context.project, version=__version__)
+    selected = selection(context.project, pipeline, stale=stale, to=to)
+    _refuse_lost_files(context, selected)
+    _summarise(selected, forecasts, context)
     return (f"{name}={value}" for name, value in forge.plan_outputs(selected).items())
 
 
-def place_files(shop: RunContext, source: Path) -> Iterable[str]:
+def place_files(context: RunContext, source: Path) -> Iterable[str]:
     """Moves the planned files of other jobs from the folder `source` to their places."""
     from cartwheel.ci.placed_files import place, planned_files
 
     if not source.is_dir():
         raise ConfigError(f"ci place: there is no folder {source}; no job handed anything on")
-    pipeline = project_pipeline(shop.root, shop.project, version=__version__)
-    moved, left = place(shop.root, source, planned_files(shop.project, pipeline))
+    pipeline = project_pipeline(context.root, context.project, version=__version__)
+    moved, left = place(context.root, source, planned_files(context.project, pipeline))
     yield f"{len(moved)} files of other jobs are in their places"
     if left:
         more = f" and {len(left) - 20} more" if len(left) > 20 else ""
         yield f"left where they are, since nothing of that name is planned: {', '.join(left[:20])}{more}"
 
 
-def set_nightly_version(shop: RunContext, number: str) -> Iterable[str]:
+def set_nightly_version(context: RunContext, number: str) -> Iterable[str]:
     """Commits a development version of every published package, in this clone only."""
     from msgspec.structs import replace
 
@@ -54,7 +54,7 @@ def set_nightly_version(shop: RunContext, number: str) -> Iterable[str]:
 
     if not number.isdigit():
         raise ConfigError(f"ci nightly: found '{number}'; expected the number of the run")
-    project = shop.project
+    project = context.project
     quiet = replace(
         project, packages=tuple(replace(p, changelog=replace(p.changelog, required="never")) for p in project.packages)
     )
@@ -63,9 +63,9 @@ def set_nightly_version(shop: RunContext, number: str) -> Iterable[str]:
         if package.from_git or package.key in done or not package.publish:
             continue
         version = nightly_version(package.version, number)
-        bump = bump_plan(shop.root, quiet, (package.name,), (version,), date="1970-01-01")
+        bump = bump_plan(context.root, quiet, (package.name,), (version,), date="1970-01-01")
         done |= {other.key for other in bump.packages}
-        apply_bump(shop.root, quiet, bump, commit=True, say=lambda line: None)
+        apply_bump(context.root, quiet, bump, commit=True, say=lambda line: None)
         yield f"{', '.join(p.name for p in bump.packages)} {bump.now} → {bump.version}"
 
 
@@ -80,21 +80,21 @@ def nightly_version(version: str, number: str) -> str:
     return f"{'.'.join(map(str, parts))}.dev{int(number)}"
 
 
-def _refuse_lost_files(shop: RunContext, selected: Selection) -> None:
+def _refuse_lost_files(context: RunContext, selected: Selection) -> None:
     """Raises `StepFailed` if a release loses a file of the last one, or proves less of its origin, without a reason."""
     from cartwheel.last_release import change_before_release, losses_in_words, unread_in_words
     from cartwheel.lost_provenance import provenance_losses
 
-    for package in shop.project.packages if shop.project.started_by else ():
+    for package in context.project.packages if context.project.started_by else ():
         if package.key not in selected.packages:
             continue
         try:
-            change = change_before_release(shop.project, package, shop.root)
+            change = change_before_release(context.project, package, context.root)
         except CartwheelError as error:  # the publishing job reports an unreadable index
             _warn(unread_in_words(", ".join(package.publish), error))
             continue
-        last, environ = change.last if change else None, shop.world.environ
-        unproven = provenance_losses(shop.project, package, last, shop.root, environ, _warn)
+        last, environ = change.last if change else None, context.snapshot.environ
+        unproven = provenance_losses(context.project, package, last, context.root, environ, _warn)
         if lines := (*(losses_in_words(change) if change else ()), *unproven):
             raise StepFailed("\n".join(lines))
 
@@ -103,18 +103,18 @@ def _warn(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def cache_key(shop: RunContext) -> str:
+def cache_key(context: RunContext) -> str:
     """The part of the cache key that must match for cached files to be useful: versions and compiler."""
-    versions = (f"{package.key} {package.version}" for package in shop.project.packages)
-    parts = (__version__, str(SCHEMA), shop.world.tool("rustc"), *versions)
+    versions = (f"{package.key} {package.version}" for package in context.project.packages)
+    parts = (__version__, str(SCHEMA), context.snapshot.tool("rustc"), *versions)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _summarise(selected: Selection, forecasts: Mapping[str, TaskForecast], shop: RunContext) -> None:
+def _summarise(selected: Selection, forecasts: Mapping[str, TaskForecast], context: RunContext) -> None:
     from cartwheel.ci.ci_output import CiOutput
 
     page = "".join(f"{line}\n" for line in _summary(selected, forecasts))
-    if warning := CiOutput(shop.world.environ, shop.root).add_page(page):
+    if warning := CiOutput(context.snapshot.environ, context.root).add_page(page):
         sys.stderr.write(f"{warning}\n")
 
 

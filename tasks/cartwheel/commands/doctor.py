@@ -16,7 +16,7 @@ from cartwheel.clean_action import CLEAN_CARGO
 from cartwheel.commands.doctor_release import as_text as releases_as_text
 from cartwheel.commands.doctor_release import release_readiness
 from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag
-from cartwheel.commands.plan import workshop_of
+from cartwheel.commands.plan import context_of
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.machine.host import Host, this_machine
 from cartwheel.machine.interpreters import NoInterpreter, cannot_run, reasons
@@ -64,12 +64,12 @@ class Doctor(WordsAndOptions):
     def _execute(self, as_json: bool, offline: bool, pos_args: list[str]) -> int:
         if pos_args:
             raise InvalidCommand(f"doctor: it takes no word; found '{' '.join(pos_args)}'")
-        shop = workshop_of(self.task_list)
-        readiness = diagnoses(shop, this_machine())
-        shop.world.save()
-        compiled = disk_use(shop.root)
+        context = context_of(self.task_list)
+        readiness = diagnoses(context, this_machine())
+        context.snapshot.save()
+        compiled = disk_use(context.root)
         limits = capacity()
-        releases = () if offline else release_readiness(shop)
+        releases = () if offline else release_readiness(context)
         rows = {
             "schema": 1,
             "targets": [asdict(d) for d in readiness],
@@ -78,7 +78,7 @@ class Doctor(WordsAndOptions):
             "parallel": {"processors": limits.processors, "memory": limits.memory, "wheels": limits.wheels},
             "tables": {"date": outside_facts.DATE, "sources": outside_facts.SOURCES},
         }
-        text = as_text(readiness) + releases_as_text(releases) + _at_once(limits) + _room(compiled) + _caching(shop)
+        text = as_text(readiness) + releases_as_text(releases) + _at_once(limits) + _room(compiled) + _caching(context)
         text += age_of_tables(date.today())
         self.outstream.write(json.dumps(rows, indent=2) + "\n" if as_json else text)
         return 1 if any(d.own and not d.ready for d in readiness) else 0
@@ -113,39 +113,41 @@ def _room(compiled: int) -> str:
     return f"cargo's directories take {compiled / 1e6:,.0f} MB in {FOLDER}; this drops them: doit run {CLEAN_CARGO}\n"
 
 
-def _caching(shop: RunContext) -> str:
-    if not any(package.sccache for package in shop.project.packages):
+def _caching(context: RunContext) -> str:
+    if not any(package.sccache for package in context.project.packages):
         return ""
-    program = sccache.sccache_path(shop.world.environ.get("PATH"))
+    program = sccache.sccache_path(context.snapshot.environ.get("PATH"))
     return f"sccache: {program or f'missing; install it: {sccache.INSTALL}'}\n"
 
 
-def diagnoses(shop: RunContext, host: Host) -> tuple[TargetReadiness, ...]:
+def diagnoses(context: RunContext, host: Host) -> tuple[TargetReadiness, ...]:
     """One for each target and each way of building its wheels, in the configuration's order."""
     groups: dict[tuple[str, str, str, str], list[tuple[Package, Wheel]]] = {}
-    for package, wheel in shop.project.wheels:
+    for package, wheel in context.project.wheels:
         key = (wheel.target.triple, wheel.toolchain, wheel.image, package.backend)
         groups.setdefault(key, []).append((package, wheel))
-    return tuple(_diagnosis(tuple(group), shop, host) for group in groups.values())
+    return tuple(_diagnosis(tuple(group), context, host) for group in groups.values())
 
 
-def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, shop: RunContext) -> Iterable[ToolNeed]:
+def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, context: RunContext) -> Iterable[ToolNeed]:
     if package.manifest:
         sources = CompiledSources(package=package, wheel=wheel)
-        tools = missing_needs(wheel.target, chain, shop.world, wheel.floor, lambda: sources.crates(shop.world))
-        return (*tools, *crate_needs(package, wheel, chain, shop.world))
-    return pep517.missing_needs(package, wheel, chain, shop.world)
+        tools = missing_needs(
+            wheel.target, chain, context.snapshot, wheel.floor, lambda: sources.crates(context.snapshot)
+        )
+        return (*tools, *crate_needs(package, wheel, chain, context.snapshot))
+    return pep517.missing_needs(package, wheel, chain, context.snapshot)
 
 
-def _unset(wheel: Wheel, shop: RunContext) -> Iterable[ToolNeed]:
-    for name in unset(wheel.environment, shop.world.environ):
+def _unset(wheel: Wheel, context: RunContext) -> Iterable[ToolNeed]:
+    for name in unset(wheel.environment, context.snapshot.environ):
         yield ToolNeed(name=f"${name}", fix=f"set {name}: the configuration's 'environment' takes a secret from it")
 
 
-def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host: Host) -> TargetReadiness:
+def _diagnosis(group: tuple[tuple[Package, Wheel], ...], context: RunContext, host: Host) -> TargetReadiness:
     wheel = group[0][1]
     target = wheel.target
-    own, tests = host.runs(target), _tests(group, shop)
+    own, tests = host.runs(target), _tests(group, context)
     try:
         chains = [toolchain.of_wheel(package, wheel, host) for package, wheel in group if target.triple != ANY]
     except ConfigError as error:
@@ -156,34 +158,34 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host:
         dict.fromkeys(
             need
             for (package, wheel), chain in zip(group, chains, strict=False)  # 'any' has no toolchain
-            for need in _missing(package, wheel, chain, shop)
+            for need in _missing(package, wheel, chain, context)
         )
-    ) + tuple(dict.fromkeys(need for _, wheel in group for need in _unset(wheel, shop)))
+    ) + tuple(dict.fromkeys(need for _, wheel in group for need in _unset(wheel, context)))
     return TargetReadiness(
         target=target.triple,
         toolchain=" ".join(dict.fromkeys(chain.name for chain in chains)) or "-",
         ready=not needs,
         own=own,
         missing=tuple(dict.fromkeys(need.name for need in needs)),
-        fix=(*dict.fromkeys(need.fix for need in needs), *_advice_on_tools(group, shop)),
+        fix=(*dict.fromkeys(need.fix for need in needs), *_advice_on_tools(group, context)),
         tests=tests,
     )
 
 
-def _advice_on_tools(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> Iterable[str]:
+def _advice_on_tools(group: tuple[tuple[Package, Wheel], ...], context: RunContext) -> Iterable[str]:
     """Lines about a maturin that the packages do not allow, and about crates that are not fetched, for targets whose
     needs depend on them."""
     for one in {package.name: package for package, _ in group}.values():
-        yield from other_maturin(one, shop.world.tool("maturin"))
+        yield from other_maturin(one, context.snapshot.tool("maturin"))
     package, wheel = group[0]
     crosses = wheel.target.system in ("macos", "windows") and not this_machine().runs(wheel.target)
-    if crosses and package.manifest and CompiledSources(package=package, wheel=wheel).unfetched(shop.world):
+    if crosses and package.manifest and CompiledSources(package=package, wheel=wheel).unfetched(context.snapshot):
         yield "crates are not fetched, so what they link is not known yet; fetch them: cargo fetch --locked"
 
 
-def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
+def _tests(group: tuple[tuple[Package, Wheel], ...], context: RunContext) -> str:
     """Where the tests of these wheels can run, and with what, in words."""
-    env = uv_environment(shop.world.environ)
+    env = uv_environment(context.snapshot.environ)
     places: dict[str, dict[str, None]] = {}
     missed: list[NoInterpreter] = []
     for package, wheel in group:
@@ -207,7 +209,7 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
 
 
 def as_text(rows: Iterable[TargetReadiness]) -> str:
-    """A row for each target with what fixes it below; what several targets share stands once, at the end."""
+    """A row for each target, with its fixes below; fixes that several targets share come once, at the end."""
     rows = tuple(rows)
     targets: dict[str, dict[str, None]] = {}
     for d in rows:

@@ -36,7 +36,7 @@ def _readiness(context: RunContext, package: Package) -> ReleaseReadiness:
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         work = Work(
             root=context.root, scratch=Path(folder), log=StepLog(Path(folder, "log"), shown_as="the log"),
-            snapshot=context.world, before=None, named=("release",), announce=notes.append,
+            snapshot=context.snapshot, before=None, named=("release",), announce=notes.append,
         )  # fmt: skip
         reasons = refusals(ReleaseCandidate(context.project, package, work, keep=False))
     return ReleaseReadiness(

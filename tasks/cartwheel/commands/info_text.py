@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from cartwheel.action import log_path
-from cartwheel.commands.plan import FRESH, RUN, closure, outlook, workshop_of
+from cartwheel.commands.plan import FRESH, RUN, closure, context_of, outlook
 
 
 def info_text(tasks: list[Any], task: Any, *, status: bool) -> tuple[str, bool]:
     """The page, and whether the task or a task of the group would run.  `status`: say which, and why."""
-    root = workshop_of(tasks).root
+    root = context_of(tasks).root
     members = {task.name} if task.actions else _members(task.name, tasks)
     rows = tuple(row for row in outlook(closure(tasks, [task.name])) if row.name in members)
     waiting = tuple(row for row in rows if row.state != FRESH)

@@ -10,7 +10,7 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct, to_builtins
 
 from cartwheel.commands.options import AS_JSON, WordsAndOptions
-from cartwheel.commands.plan import workshop_of
+from cartwheel.commands.plan import context_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Package, Project, packages_named
 from cartwheel.model.wheels.artifacts import wheel_path
@@ -38,12 +38,12 @@ class Licenses(WordsAndOptions):
     cmd_options = (AS_JSON,)
 
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
-        shop = workshop_of(self.task_list)
-        shop.world.readonly = True
+        context = context_of(self.task_list)
+        context.snapshot.readonly = True
         run.stop_on_signals()
         try:
-            packages = packages_named(shop.project, pos_args, "licenses") or shop.project.packages
-            rows = licences(shop.project, packages, shop.root, shop.world.environ)
+            packages = packages_named(context.project, pos_args, "licenses") or context.project.packages
+            rows = licences(context.project, packages, context.root, context.snapshot.environ)
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         if not rows:

@@ -20,7 +20,7 @@ def flag(long: str, help: str) -> dict[str, object]:
     return {"name": long.replace("-", "_"), "short": "", "long": long, "type": bool, "default": False, "help": help}
 
 
-def valued(long: str, help: str) -> dict[str, object]:
+def text_option(long: str, help: str) -> dict[str, object]:
     """A row of doit's `cmd_options`: an option with a text as its value, empty unless given."""
     return flag(long, help) | {"type": str, "default": ""}
 

@@ -1,4 +1,4 @@
-"""Whether a run is parallel when no number of tasks at once is named."""
+"""The number of threads of a run without `-n`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 CLEAN = "clean"
-"""Begins the names of the tasks that remove outputs; what follows them on a command line must wait for them."""
+"""The start of the names of tasks that remove outputs; tasks after them on a command line must wait for them."""
 
 _TASKS_AT_ONCE = 64
 """Threads of a parallel run. Most wait for a slot or for a copy of compiled crates, so there are more than slots."""
@@ -28,7 +28,7 @@ def threads_by_default(tasks: Sequence[Any], selected: Iterable[str], keep_going
     step = next(filter(_is_step, tasks), None)
     if step is None:
         return 0
-    step.meta["judgement"].workshop.keep_going = keep_going
+    step.meta["judgement"].context.keep_going = keep_going
     run = _selection(tasks, selected)
     if any(task.name.startswith(CLEAN) or (task.actions and not _is_step(task)) for task in run.values()):
         return 0

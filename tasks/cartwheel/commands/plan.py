@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cartwheel.backends.build_lockfile import lockfile_warning
-from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag, valued
+from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag, text_option
 from cartwheel.commands.plan_text import plan_as_text
 from cartwheel.inputs.lockless_copy import lacks_lockfile
 from cartwheel.inputs.missing_files import missing_inputs, unseen_reads
@@ -51,7 +51,7 @@ class Plan(WordsAndOptions):
     cmd_options = (
         AS_JSON,
         flag("all", "a line for each file and task, however many there are") | {"name": "everything"},
-        valued("against", "compare with the release INDEX[:VERSION]"),
+        text_option("against", "compare with the release INDEX[:VERSION]"),
         flag("markdown", "with --against: print Markdown"),
         flag("sizes", "with --against: compare built files, their sizes and what they hold"),
         flag("offline", "with --against: use the index's last answer, without a request"),
@@ -75,36 +75,36 @@ class Plan(WordsAndOptions):
         offline: bool,
         pos_args: list[str],
     ) -> int:
-        shop = workshop_of(self.task_list)
-        shop.world.readonly = True
+        context = context_of(self.task_list)
+        context.snapshot.readonly = True
         if against:
             from cartwheel.commands.against import compare_now
             from cartwheel.commands.against_report import render
 
             if pos_args:
                 raise InvalidCommand(f"plan: --against compares whole releases; found '{pos_args[0]}'")
-            comparison = compare_now(shop.project, shop.root, against, sizes=sizes, offline=offline)
+            comparison = compare_now(context.project, context.root, against, sizes=sizes, offline=offline)
             self.outstream.write(render(comparison, as_json=as_json, markdown=markdown))
             return 1 if any(row.change.comparison.unexplained for row in comparison) else 0
         if markdown or sizes or offline:
             raise InvalidCommand("plan: --markdown, --sizes and --offline belong to --against")
         outlooks = outlook(closure(self.task_list, pos_args))
         write = self.outstream.write
-        remarks = notes(shop.project, shop.root, shop.world.tool("maturin"))
+        remarks = notes(context.project, context.root, context.snapshot.tool("maturin"))
         if as_json:
-            write(as_document(shop.project, outlooks, remarks))
+            write(as_document(context.project, outlooks, remarks))
             return 0
         waiting = tuple(row for row in outlooks if row.state != FRESH)
-        write(plan_as_text(shop.project, waiting, len(outlooks), remarks, everything=everything))
+        write(plan_as_text(context.project, waiting, len(outlooks), remarks, everything=everything))
         return 0
 
 
-def workshop_of(tasks: Iterable[Any]) -> RunContext:
+def context_of(tasks: Iterable[Any]) -> RunContext:
     """The context of the pipeline that made these tasks; raises `InvalidCommand` if no task is cartwheel's."""
     for task in tasks:
         judgement = (task.meta or {}).get("judgement")
         if isinstance(judgement, UpToDate):
-            return judgement.workshop
+            return judgement.context
     raise InvalidCommand("dodo.py hands no cartwheel stage to doit; expected lines such as: task_build = wheels.build")
 
 
@@ -169,7 +169,7 @@ def _one(
         more = f" and {len(stopped) - 1} more" if stopped[1:] else ""
         why = f"needs {stopped[0]}{more}, which cannot be done here"
         return TaskForecast(name=task.name, state=BLOCKED, why=(why,), after=after)
-    unset = step.unset(judgement.workshop.world) if step.unset and not elsewhere else ""
+    unset = step.unset(judgement.context.snapshot) if step.unset and not elsewhere else ""
     if own and (stop := step.blocked or unset):
         return TaskForecast(name=task.name, state=BLOCKED, why=(stop, *own), after=after)
     if own:

@@ -19,7 +19,7 @@ from typing import Any
 from doit.exceptions import InvalidCommand
 
 from cartwheel.commands.options import WordsAndOptions
-from cartwheel.commands.plan import workshop_of
+from cartwheel.commands.plan import context_of
 from cartwheel.commands.rehearsal_stand_ins import RehearsalFolders, StandIns
 from cartwheel.filesystem.windows_files import remove_tree, replace_file
 from cartwheel.machine.host import this_machine
@@ -51,18 +51,18 @@ class Rehearse(WordsAndOptions):
     )
 
     def _execute(self, targets: list[str], pos_args: list[str]) -> int:
-        shop = workshop_of(self.task_list)
+        context = context_of(self.task_list)
         write = self.outstream.write
         try:
-            chosen = _triples(shop, [*targets, *pos_args])
-            return rehearse(shop, chosen, write)
+            chosen = _triples(context, [*targets, *pos_args])
+            return rehearse(context, chosen, write)
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
 
 
-def _triples(shop: RunContext, words: Iterable[str]) -> tuple[str, ...]:
+def _triples(context: RunContext, words: Iterable[str]) -> tuple[str, ...]:
     """The triples to rehearse, selected from those of the project."""
-    known = dict.fromkeys(w.target.triple for _, w in shop.project.wheels)
+    known = dict.fromkeys(w.target.triple for _, w in context.project.wheels)
     named = [part for word in words for part in word.replace(",", " ").split()] or ["host"]
     host = this_machine()
     chosen: list[str] = []
@@ -70,7 +70,7 @@ def _triples(shop: RunContext, words: Iterable[str]) -> tuple[str, ...]:
         if word == "all":
             chosen += known
         elif word == "host":
-            chosen += (w.target.triple for _, w in shop.project.wheels if host.runs(w.target))
+            chosen += (w.target.triple for _, w in context.project.wheels if host.runs(w.target))
         elif word in known:
             chosen.append(word)
         else:
@@ -78,51 +78,51 @@ def _triples(shop: RunContext, words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(t for t in chosen if t != ANY))
 
 
-def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
+def rehearse(context: RunContext, targets: tuple[str, ...], write: Any) -> int:
     """Runs the rehearsal; returns the exit code of the release. Raises `CartwheelError` if it cannot start."""
     from cartwheel.repository.git import Repository
 
     began = time.monotonic()
     run.stop_on_signals()
-    with Repository(shop.root) as repository:
+    with Repository(context.root) as repository:
         commit, dirty = repository.head(), repository.dirty()
-    settings = settings_for_this_run(shop)
+    settings = settings_for_this_run(context)
     chosen = f" with {', '.join(settings)}" if settings else ""
     write(f"rehearsing commit {commit[:12]} for {', '.join(targets) or 'any'}{chosen}\n")
     if dirty:
         write(f"note: {len(dirty)} changed or new files are not committed, so they are not part of it\n")
-    with _stage(shop.root) as stage:
-        _set_up(shop, stage)
-        with StandIns(shop.project, stage) as stand_ins:
+    with _stage(context.root) as stage:
+        _set_up(context, stage)
+        with StandIns(context.project, stage) as stand_ins:
             env = {
-                **_without_tokens(shop.world.environ),
+                **_without_tokens(context.snapshot.environ),
                 "CARTWHEEL_REHEARSAL": json.dumps(stand_ins.settings),
                 "CARTWHEEL_TARGETS": " ".join((*targets, ANY)),
-                **_version(shop),
+                **_version(context),
                 **stand_ins.environ,
             }
             argv = (sys.executable, "-m", "doit", "--file", "dodo.py", "release", *settings)
             code = run.show(argv, cwd=stage.clone, env=_without_git(env))
-        _note_existing_tags(shop, write)
+        _note_existing_tags(context, write)
         if code:
             write(f"the rehearsal failed; it lies in {stage.clone}, with the logs in .cartwheel/logs\n")
             return code
         write(_table(stage, terminal_columns(sys.stdout)))
         write(stand_ins.summary())
-        write(_untested_note(shop, stage))
+        write(_untested_note(context, stage))
         write(f"rehearsed in {time.monotonic() - began:.0f} s; nothing left this machine\n")
     return 0
 
 
-def _version(shop: RunContext) -> Mapping[str, str]:
+def _version(context: RunContext) -> Mapping[str, str]:
     """The variable that sets the version of packages that get theirs from git, since the clone has no tag for it."""
-    versions = {p.version for p in shop.project.packages if p.from_git} - {UNVERSIONED}
+    versions = {p.version for p in context.project.packages if p.from_git} - {UNVERSIONED}
     return {"CARTWHEEL_VERSION": versions.pop()} if len(versions) == 1 else {}
 
 
-def settings_for_this_run(shop: RunContext) -> tuple[str, ...]:
+def settings_for_this_run(context: RunContext) -> tuple[str, ...]:
     """The overrides of this run, such as `python=3.12`, without targets and version, which are passed in variables."""
-    settings = {name: value for name, value in shop.project.overrides.items() if name not in ("targets", "version")}
+    settings = {name: value for name, value in context.project.overrides.items() if name not in ("targets", "version")}
     return tuple(f"{name}={value}" for name, value in settings.items())
 
 
@@ -161,7 +161,7 @@ def _stage(root: Path) -> Iterator[RehearsalFolders]:
         raise InvalidCommand(f"another rehearsal of this project is running (it holds {home / 'lock'})") from None
 
 
-def _set_up(shop: RunContext, stage: RehearsalFolders) -> None:
+def _set_up(context: RunContext, stage: RehearsalFolders) -> None:
     """Makes a new clone, remote and index; moves cargo's directories into the clone."""
     from cartwheel.repository.clones import scratch_clone
 
@@ -171,21 +171,21 @@ def _set_up(shop: RunContext, stage: RehearsalFolders) -> None:
         replace_file(directories, stage.cargo_folder)
     for folder in (stage.clone, stage.remote, stage.index):
         remove_tree(folder, ignore_errors=True)
-    without = tuple(package.tag_name for package in shop.project.packages)
+    without = tuple(package.tag_name for package in context.project.packages)
     scratch_clone(
-        shop.root, remote=stage.remote, clone=stage.clone, branch=shop.project.release.branch, without=without
+        context.root, remote=stage.remote, clone=stage.clone, branch=context.project.release.branch, without=without
     )
     if stage.cargo_folder.is_dir():
         directories.parent.mkdir(parents=True)
         replace_file(stage.cargo_folder, directories)
 
 
-def _note_existing_tags(shop: RunContext, write: Any) -> None:
+def _note_existing_tags(context: RunContext, write: Any) -> None:
     from cartwheel.repository.git import Repository
 
-    with Repository(shop.root) as repository:
+    with Repository(context.root) as repository:
         head, tags = repository.head(), repository.tags()
-    for package in shop.project.packages:
+    for package in context.project.packages:
         if tags.get(package.tag_name, head) != head and package.publish:
             write(
                 f"note: {package.tag_name} is already on another commit; a real release of {package.name} needs a new "
@@ -207,9 +207,9 @@ def _table(stage: RehearsalFolders, columns: int) -> str:
     return f"{summary_table(rows, columns)}\n" if rows else ""
 
 
-def _untested_note(shop: RunContext, stage: RehearsalFolders) -> str:
+def _untested_note(context: RunContext, stage: RehearsalFolders) -> str:
     """A note on untested wheels that a real release refuses; empty if every wheel is tested or excused."""
-    excused = {wheel.file for _, wheel in shop.project.wheels if wheel.untested or wheel.test.skip}
+    excused = {wheel.file for _, wheel in context.project.wheels if wheel.untested or wheel.test.skip}
     files = ((Path(output["path"]).name, tests_in_words(output["report"])) for output in _records(stage))
     untested = [file for file, words in files if words.startswith("tests not run") and file.endswith(".whl")]
     missing = [file for file in untested if file not in excused]

@@ -9,7 +9,7 @@ from typing import Any
 from doit.exceptions import InvalidCommand
 
 from cartwheel.commands.options import WordsAndOptions, flag
-from cartwheel.commands.plan import closure, workshop_of
+from cartwheel.commands.plan import closure, context_of
 from cartwheel.commands.report_page import PackageFacts, PlannedFile, ReleaseFacts, StepFacts, html_page
 from cartwheel.gate import check_report
 from cartwheel.model.project import Package
@@ -38,11 +38,11 @@ class Report(WordsAndOptions):
     def _execute(self, output: str, offline: bool, pos_args: list[str]) -> int:
         if pos_args:
             raise InvalidCommand(f"report: takes no word; found '{pos_args[0]}'; see: doit help report")
-        shop = workshop_of(self.task_list)
-        shop.world.readonly = True
+        context = context_of(self.task_list)
+        context.snapshot.readonly = True
         run.stop_on_signals()
-        facts = release_facts(shop, closure(self.task_list, []), offline=offline)
-        path = shop.root / output
+        facts = release_facts(context, closure(self.task_list, []), offline=offline)
+        path = context.root / output
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(html_page(facts), encoding="utf-8", newline="\n")
@@ -52,39 +52,41 @@ class Report(WordsAndOptions):
         return 0
 
 
-def release_facts(shop: RunContext, tasks: Iterable[Any], *, offline: bool) -> ReleaseFacts:
+def release_facts(context: RunContext, tasks: Iterable[Any], *, offline: bool) -> ReleaseFacts:
     """Everything that the page shows."""
     from cartwheel.repository.git import Repository
 
-    with Repository(shop.root) as repository:
+    with Repository(context.root) as repository:
         commit = repository.head()
-    packages = tuple(_package(shop, package, offline=offline) for package in shop.project.packages)
-    return ReleaseFacts(commit=commit, packages=packages, steps=_steps(shop, tuple(tasks)), last_run=_last_run(shop))
+    packages = tuple(_package(context, package, offline=offline) for package in context.project.packages)
+    return ReleaseFacts(
+        commit=commit, packages=packages, steps=_steps(context, tuple(tasks)), last_run=_last_run(context)
+    )
 
 
-def _package(shop: RunContext, package: Package, *, offline: bool) -> PackageFacts:
-    files = tuple(_file(shop, package, artifact) for artifact in package_artifacts(package))
+def _package(context: RunContext, package: Package, *, offline: bool) -> PackageFacts:
+    files = tuple(_file(context, package, artifact) for artifact in package_artifacts(package))
     status = None
     if not offline:
-        from cartwheel.commands.status import release
+        from cartwheel.commands.status import release_status
 
-        status = release(shop.project, package, shop)
+        status = release_status(context.project, package, context)
     return PackageFacts(name=package.name, version=package.version, files=files, status=status)
 
 
-def _file(shop: RunContext, package: Package, artifact: Artifact) -> PlannedFile:
+def _file(context: RunContext, package: Package, artifact: Artifact) -> PlannedFile:
     from cartwheel.summary import file_row
 
     wheel = next((wheel for wheel in package.wheels if wheel.file == artifact.file), None)
-    exists = (shop.root / artifact.path).is_file()
-    build = shop.records.load(artifact.task.replace("repair:", "build:", 1))
+    exists = (context.root / artifact.path).is_file()
+    build = context.records.load(artifact.task.replace("repair:", "build:", 1))
     return PlannedFile(
         artifact=artifact,
         floor=wheel.floor if wheel else "",
         variant=wheel.variant if wheel else "",
         untested=wheel.untested if wheel else "",
-        row=file_row(shop.root, artifact, shop.records.load) if exists else None,
-        check=check_report(shop.root / artifact.report) if exists else None,
+        row=file_row(context.root, artifact, context.records.load) if exists else None,
+        check=check_report(context.root / artifact.report) if exists else None,
         tools=dict(build.tools) if build else {},
         crates={name: version for name, version in build.seen.facts.items() if name.startswith("crate ")}
         if build
@@ -92,7 +94,7 @@ def _file(shop: RunContext, package: Package, artifact: Artifact) -> PlannedFile
     )
 
 
-def _steps(shop: RunContext, tasks: tuple[Any, ...]) -> tuple[StepFacts, ...]:
+def _steps(context: RunContext, tasks: tuple[Any, ...]) -> tuple[StepFacts, ...]:
     """The steps that have a record, in order, each with the steps that it waits for."""
     members: dict[str, tuple[str, ...]] = {}
     steps: dict[str, StepFacts] = {}
@@ -101,16 +103,16 @@ def _steps(shop: RunContext, tasks: tuple[Any, ...]) -> tuple[StepFacts, ...]:
         members[task.name] = (task.name,) if task.actions else after
         if not isinstance((task.meta or {}).get("judgement"), UpToDate):
             continue
-        if record := shop.records.load(task.name):
+        if record := context.records.load(task.name):
             before = tuple(name for name in after if name in steps)
             steps[task.name] = StepFacts(name=task.name, seconds=record.seconds, after=before)
     return tuple(steps.values())
 
 
-def _last_run(shop: RunContext) -> Mapping[str, float]:
+def _last_run(context: RunContext) -> Mapping[str, float]:
     """The steps that ran in the last run that did something, with their seconds; empty if unknown."""
     try:
-        ran = json.loads((shop.root / LAST_RUN).read_bytes())["ran"]
+        ran = json.loads((context.root / LAST_RUN).read_bytes())["ran"]
         return {str(name): float(seconds) for name, seconds in ran.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

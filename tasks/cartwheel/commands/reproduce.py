@@ -12,8 +12,8 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.commands.options import AS_JSON, WordsAndOptions, packages_as_json, valued
-from cartwheel.commands.plan import workshop_of
+from cartwheel.commands.options import AS_JSON, WordsAndOptions, packages_as_json, text_option
+from cartwheel.commands.plan import context_of
 from cartwheel.model.errors import CartwheelError, ConfigError
 from cartwheel.model.project import Package, Project
 from cartwheel.model.versions.version import tag_name, version_in
@@ -63,16 +63,18 @@ class Reproduce(WordsAndOptions):
         "is installed.  Exits with 1 where a file differs, is missing there or is not of the tag, or where nothing "
         "could be compared."
     )
-    cmd_options = (valued("index", "the index to compare with; default: the first that is no rehearsal"), AS_JSON)
+    cmd_options = (text_option("index", "the index to compare with; default: the first that is no rehearsal"), AS_JSON)
 
     def _execute(self, index: str, as_json: bool, pos_args: list[str]) -> int:
-        shop = workshop_of(self.task_list)
-        shop.world.readonly = True
+        context = context_of(self.task_list)
+        context.snapshot.readonly = True
         run.stop_on_signals()
         if len(pos_args) > 1:
             raise InvalidCommand(f"reproduce: found {len(pos_args)} words; expected one version or tag")
         try:
-            results = reproductions(shop.project, shop.root, shop.world.environ, word="".join(pos_args), index=index)
+            results = reproductions(
+                context.project, context.root, context.snapshot.environ, word="".join(pos_args), index=index
+            )
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         self.outstream.write(packages_as_json(results) if as_json else as_text(results))

@@ -10,7 +10,7 @@ from doit.exceptions import InvalidCommand
 
 from cartwheel.action import commit_from_cache
 from cartwheel.commands.options import WordsAndOptions
-from cartwheel.commands.plan import closure, workshop_of
+from cartwheel.commands.plan import closure, context_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.record import FROM_CACHE, PROVEN
 from cartwheel.run_context import RunContext, UpToDate
@@ -28,26 +28,26 @@ class Pull(WordsAndOptions):
     doc_description = "Compiles nothing.  Without tasks: every wheel and source distribution."
 
     def _execute(self, pos_args: list[str]) -> int:
-        shop, stale = _shop_and_steps(self.task_list, pos_args)
-        if shop.project.cache.read == "never":
+        context, stale = _context_and_steps(self.task_list, pos_args)
+        if context.project.cache.read == "never":
             raise InvalidCommand('pull: cache.read is "never"')
         faults: list[str] = []
-        session = CacheSession(shop.project.cache, shop.world.environ, main=shop.project.release.branch)
+        session = CacheSession(context.project.cache, context.snapshot.environ, main=context.project.release.branch)
         counts = {"fresh": 0, "pulled": 0, "missing": 0}
         try:
-            shop.begin()
+            context.begin()
             for judgement in stale:
                 if not judgement.reasons():
                     counts["fresh"] += 1
                     continue
-                record = session.result(judgement.step, shop.world, faults.append, same_tools=False)
-                done = record is not None and commit_from_cache(shop, record)
+                record = session.result(judgement.step, context.snapshot, faults.append, same_tools=False)
+                done = record is not None and commit_from_cache(context, record)
                 counts["pulled" if done else "missing"] += 1
                 if done:
                     self.outstream.write(f"  ok  {judgement.step.name}\n")
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
-        shop.world.save()
+        context.snapshot.save()
         lines = (
             *faults,
             f"{counts['pulled']} pulled, {counts['fresh']} up to date, {counts['missing']} missing in the cache",
@@ -68,22 +68,22 @@ class Push(WordsAndOptions):
         from cartwheel.shared_cache.entries import is_of_one_clone, send
         from cartwheel.shared_cache.store import store_at
 
-        shop, steps = _shop_and_steps(self.task_list, pos_args)
-        settings, environ = shop.project.cache, shop.world.environ
+        context, steps = _context_and_steps(self.task_list, pos_args)
+        settings, environ = context.project.cache, context.snapshot.environ
         if refusal := refusal_to_write(settings, environ):
             self.outstream.write(f"nothing was pushed: {refusal}\n")
             return 0
         pushed = known = 0
         try:
-            store, branch = store_at(settings.url, environ), branch_of(shop.root, environ)
+            store, branch = store_at(settings.url, environ), branch_of(context.root, environ)
             for judgement in steps:
-                record = shop.records.load(judgement.step.name)
+                record = context.records.load(judgement.step.name)
                 if record is None or record.machine in (FROM_CACHE, PROVEN) or judgement.reasons():
                     continue
                 if is_of_one_clone(record):
                     self.outstream.write(f"  {judgement.step.name} reads git's tags, edits or branch: not shared\n")
                     continue
-                if send(judgement.step, record, shop.world, store, branch):
+                if send(judgement.step, record, context.snapshot, store, branch):
                     pushed += 1
                     self.outstream.write(f"  ok  {judgement.step.name}\n")
                 else:
@@ -91,7 +91,7 @@ class Push(WordsAndOptions):
         except (CartwheelError, OSError) as error:
             self.outstream.write(f"the shared cache takes nothing more: {error}\n")
             return 1
-        shop.world.save()
+        context.snapshot.save()
         self.outstream.write(f"{pushed} pushed, {known} there already\n")
         return 0
 
@@ -121,11 +121,14 @@ class Cache(WordsAndOptions):
         if pos_args != ["prune"]:
             found = f"found '{' '.join(pos_args)}'; " if pos_args else ""
             raise InvalidCommand(f"cache: {found}expected: doit cache prune [--days N]")
-        shop, _ = _shop_and_steps(self.task_list, [])
+        context, _ = _context_and_steps(self.task_list, [])
         count = 0
         failures: list[str] = []
         try:
-            store, before = store_at(shop.project.cache.url, shop.world.environ), datetime.now(UTC) - timedelta(days)
+            store, before = (
+                store_at(context.project.cache.url, context.snapshot.environ),
+                datetime.now(UTC) - timedelta(days),
+            )
             for _ in prune(store, before, failures.append):
                 count += 1
         except CartwheelError as error:
@@ -134,13 +137,13 @@ class Cache(WordsAndOptions):
         return 1 if failures else 0
 
 
-def _shop_and_steps(tasks: list[Any], words: list[str]) -> tuple[RunContext, Iterable[UpToDate]]:
+def _context_and_steps(tasks: list[Any], words: list[str]) -> tuple[RunContext, Iterable[UpToDate]]:
     """The run's context, and the shared steps that these words select with all they need, in order."""
     from cartwheel.shared_cache.entries import is_shared
 
-    shop = workshop_of(tasks)
-    if not shop.project.cache.url:
+    context = context_of(tasks)
+    if not context.project.cache.url:
         raise InvalidCommand(_NONE)
     chosen = closure(tasks, words) if words else tasks
     judgements = [task.meta["judgement"] for task in chosen if "judgement" in (task.meta or {})]
-    return shop, [judgement for judgement in judgements if is_shared(judgement.step)]
+    return context, [judgement for judgement in judgements if is_shared(judgement.step)]

@@ -13,7 +13,7 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct
 
 from cartwheel.commands.options import AS_JSON, WordsAndOptions, packages_as_json
-from cartwheel.commands.plan import workshop_of
+from cartwheel.commands.plan import context_of
 from cartwheel.destinations.protocol import (
     DIFFERS,
     PARTIAL,
@@ -63,12 +63,12 @@ class Status(WordsAndOptions):
     cmd_options = (AS_JSON,)
 
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
-        shop = workshop_of(self.task_list)
-        shop.world.readonly = True
+        context = context_of(self.task_list)
+        context.snapshot.readonly = True
         run.stop_on_signals()
         try:
-            packages = packages_named(shop.project, pos_args, "status") or shop.project.packages
-            states = tuple(release(shop.project, package, shop) for package in packages)
+            packages = packages_named(context.project, pos_args, "status") or context.project.packages
+            states = tuple(release_status(context.project, package, context) for package in packages)
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         self.outstream.write(packages_as_json(states) if as_json else as_text(states))
@@ -81,22 +81,22 @@ def _odd(row: ReleaseStatus) -> bool:
     return elsewhere or any(index.state in (DIFFERS, UNKNOWN) for index in row.indexes)
 
 
-def release(project: Project, package: Package, shop: RunContext) -> ReleaseStatus:
+def release_status(project: Project, package: Package, context: RunContext) -> ReleaseStatus:
     """One package's version and where it is. A destination that cannot be asked is reported as unknown."""
-    tag, head = _tag(project, package, shop.root)
-    digests = recorded_digests(package, shop.root)
-    statuses = tuple(_status(project, package, name, shop, digests) for name in package.publish)
+    tag, head = _tag(project, package, context.root)
+    digests = recorded_digests(package, context.root)
+    statuses = tuple(_status(project, package, name, context, digests) for name in package.publish)
     return ReleaseStatus(package=package.name, version=package.version, head=head, tag=tag, indexes=statuses)
 
 
 def _status(
-    project: Project, package: Package, name: str, shop: RunContext, digests: Mapping[str, str]
+    project: Project, package: Package, name: str, context: RunContext, digests: Mapping[str, str]
 ) -> DestinationStatus:
     try:
         with TemporaryDirectory() as folder:
             there = implementation(name, project.indexes).destination(
                 Release(
-                    project=project, package=package, index=name, root=shop.root, environ=shop.world.environ,
+                    project=project, package=package, index=name, root=context.root, environ=context.snapshot.environ,
                     say=lambda text: None, scratch=Path(folder),
                 )
             )  # fmt: skip

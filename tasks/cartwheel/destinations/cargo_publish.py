@@ -61,15 +61,15 @@ class Registry(Struct, frozen=True, kw_only=True):
         """The name under which variables configure a stand-in; cargo accepts only one name for an address."""
         return _STAND_IN if self.name == CRATES_IO else self.name
 
-    def proof(self, environ: Mapping[str, str]) -> tuple[str, ...]:
+    def token_options(self, environ: Mapping[str, str]) -> tuple[str, ...]:
         """Further options of `cargo publish`: for a stand-in of crates-io, the rehearsal's token.
 
         cargo takes the token of an unnamed index only from its arguments; this token is valid for one rehearsal. One
         word holds both, for a token may begin with a hyphen.
         """
-        return (f"--token={self._practice(environ)}",) if self.stand_in and self.name == CRATES_IO else ()
+        return (f"--token={self._rehearsal_token(environ)}",) if self.stand_in and self.name == CRATES_IO else ()
 
-    def _practice(self, environ: Mapping[str, str]) -> str:
+    def _rehearsal_token(self, environ: Mapping[str, str]) -> str:
         return environ.get(REHEARSAL_TOKEN) or "practice"
 
     def environ(self, environ: Mapping[str, str], home: Path) -> dict[str, str]:
@@ -80,8 +80,8 @@ class Registry(Struct, frozen=True, kw_only=True):
         own = f"CARGO_REGISTRIES_{_variable_name(self.name)}"
         if self.stand_in:
             stand_in = f"CARGO_REGISTRIES_{_variable_name(self._known_as)}"
-            led = {f"{stand_in}_INDEX": self.url, f"{stand_in}_TOKEN": self._practice(environ)}
-            return {**environment.tool_environment(environ), **led, "CARGO_HOME": str(home)}
+            variables = {f"{stand_in}_INDEX": self.url, f"{stand_in}_TOKEN": self._rehearsal_token(environ)}
+            return {**environment.tool_environment(environ), **variables, "CARGO_HOME": str(home)}
         passed = environment.tool_environment(environ, ("CARGO_REGISTRY_*", "CARGO_REGISTRIES_*"))
         if self.url:
             passed[f"{own}_INDEX"] = self.url
@@ -141,7 +141,7 @@ class Cargo:
         self.registry = registry
         self._manifest, self._log, self._target = manifest, log, target
         self._env = registry.environ(environ, home)
-        self._proof = registry.proof(environ)
+        self._token_options = registry.token_options(environ)
         self._hidden = tuple(v for k, v in self._env.items() if k.endswith("_TOKEN"))
 
     def authorise(self, token: str) -> None:
@@ -177,7 +177,7 @@ class Cargo:
 
     def publish(self, crate: Crate) -> Answer:
         """Sends one crate with one `cargo publish` and returns the registry's answer."""
-        argv = ("cargo", "publish", *self._common, *self._proof, "--no-verify", "--package", crate.name)
+        argv = ("cargo", "publish", *self._common, *self._token_options, "--no-verify", "--package", crate.name)
         try:
             code, output = self._try(argv, seconds=PUBLISH_SECONDS)
         except TooLate as error:

@@ -33,7 +33,7 @@ from cartwheel.destinations.protocol import (
     Standing,
     overall_state,
 )
-from cartwheel.destinations.released_crates import cargo_for, crate_manifest, its_crates, workspace_of
+from cartwheel.destinations.released_crates import cargo_for, crate_manifest, released_crates, workspace_of
 from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.filesystem.manifest_files import read_toml
@@ -65,7 +65,7 @@ def destination(release: Release) -> CrateRelease:
         log = StepLog(folder / "cargo.log", shown_as="cargo's words")
     cargo = cargo_for(release, log)
     token = job_token(cargo.registry, release.settings, release.environ, release.say)
-    return CrateRelease(cargo, its_crates(release, cargo), job_token=token)
+    return CrateRelease(cargo, released_crates(release, cargo), job_token=token)
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def existing_files(release: Release, version: str, crates: Mapping[str, str]) ->
     """The files of the crates in `crates` (new version by name) that the registry already has in that version."""
     with TemporaryDirectory() as folder:
         cargo = cargo_for(release, StepLog(Path(folder, "cargo.log"), shown_as="cargo's words"))
-        sent = its_crates(release, cargo)
+        sent = released_crates(release, cargo)
         moved = (replace(crate, version=crates[crate.name]) for crate in sent if crate.name in crates)
         return tuple(crate.file for crate in moved if cargo.published(crate) is not None)
 

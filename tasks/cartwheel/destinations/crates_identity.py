@@ -75,7 +75,7 @@ class JobToken:
 
     def refusal(self) -> str:
         """Why this process can have no identity; empty if it may have one."""
-        return trusted_publishing.lacking(self._registry.name, self._environ)
+        return trusted_publishing.missing_identity(self._registry.name, self._environ)
 
     @property
     def stale(self) -> bool:

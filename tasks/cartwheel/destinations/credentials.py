@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cartwheel.destinations.http import first_line, host_of, without_userinfo
-from cartwheel.destinations.worker import within
+from cartwheel.destinations.worker import call_within
 from cartwheel.model.destination import KINDS, PYPI, token_variable
 from cartwheel.model.errors import ConfigError
 
@@ -162,7 +162,7 @@ def stored_credentials(index: Index, environ: Mapping[str, str], pypirc: str = P
         password = config.get("password") or resolver.get_password_from_keyring()
         return Credentials(username=username or "", password=password) if password else None
 
-    stored = within(look, seconds=_KEYRING_SECONDS, late=_LOCKED)
+    stored = call_within(look, seconds=_KEYRING_SECONDS, late=_LOCKED)
     if stored:
         refuse_unsendable(index.name, f"{pypirc} or the keyring", stored.password)
     return None if stored and foreign_owner(stored.password, index.url, public=index.public, meant=True) else stored
@@ -189,7 +189,7 @@ def reading_credentials(
             return credentials
     if entry := _from_netrc(index):
         return entry
-    return within(lambda: _from_keyring(index), seconds=_KEYRING_SECONDS, late=_LOCKED) if keyring else None
+    return call_within(lambda: _from_keyring(index), seconds=_KEYRING_SECONDS, late=_LOCKED) if keyring else None
 
 
 def _from_netrc(index: Index) -> Credentials | None:

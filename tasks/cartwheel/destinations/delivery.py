@@ -14,7 +14,7 @@ from pathlib import Path
 from cartwheel.destinations import retries
 from cartwheel.destinations.ledger import Ledger
 from cartwheel.destinations.protocol import Answer, Destination, Item, Say, Sleep, Standing
-from cartwheel.destinations.retries import Trouble, until, with_retries
+from cartwheel.destinations.retries import Trouble, poll, with_retries
 from cartwheel.destinations.upload_count import UploadCount
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.process.run import Interrupted
@@ -226,7 +226,7 @@ def wait_until_visible(
             return f"{destination.name} does not show {awaited[0].label} yet{trouble}"
         return f"{destination.name} shows {there} of {len(awaited)} files{trouble}"
 
-    until(look, seconds=limit, say=say, wait=wait, clock=clock)
+    poll(look, seconds=limit, say=say, wait=wait, clock=clock)
     if last.wrong or last.withdrawn:
         return last.wrong + last.withdrawn
     missing = last.send or (tuple(item.name for item in awaited) if last.trouble else ())

@@ -1,4 +1,4 @@
-"""What the destinations of a package refuse that is known without a build and without asking them."""
+"""The refusals of a package's destinations that are known offline and before a build."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def receivers(project: Project, package: Package, work: Work) -> tuple[str, ...]
 
 
 def known_refusals(project: Project, package: Package, work: Work, *, sending: Sequence[str]) -> tuple[str, ...]:
-    """What the indexes refuse that is known before a build: names of planned files, what `[project]` declares, and
-    missing credentials for the indexes in `sending`; works offline."""
+    """The refusals of the indexes before a build: about names of planned files, about what `[project]` declares, and
+    about missing credentials for the indexes in `sending`.  Works offline."""
     names = [artifact.file for artifact in package_artifacts(package)]
     return name_refusals(project, package, work, names, (), sending=sending)
 
@@ -46,7 +46,7 @@ def name_refusals(
     *,
     sending: Sequence[str],
 ) -> tuple[str, ...]:
-    """What the indexes refuse about these file names and files, and about what `[project]` declares."""
+    """The refusals of the indexes about these file names and files, and about what `[project]` declares."""
     from cartwheel.destinations.protocol import Release, implementation
 
     lines: list[str] = []

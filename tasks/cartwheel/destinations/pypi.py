@@ -26,11 +26,10 @@ from cartwheel.destinations.protocol import (
 )
 from cartwheel.destinations.pypi_answers import refusal_in_words, says_existing
 from cartwheel.destinations.pypi_index import Index, resolve
-from cartwheel.destinations.pypi_reader import Unreadable, listing, with_digests
-from cartwheel.destinations.pypi_reader import held as held_files
+from cartwheel.destinations.pypi_reader import Unreadable, digests_on_index, listing, with_digests
 from cartwheel.destinations.retries import READING, Patience
 from cartwheel.destinations.settlement import conflict_lines, settle, too_late
-from cartwheel.destinations.twine_upload import Sender, by_identity, lacking
+from cartwheel.destinations.twine_upload import Sender, by_identity, missing_credentials
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import PYPI, is_rehearsal
 from cartwheel.model.errors import StepFailed
@@ -61,14 +60,14 @@ def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path])
     declared = declared_findings(release.package.name, release.package.manifests.pyproject, index.rules)
     refused = {*name_findings(names), *declared, *findings(paths)}
     lines = sorted(f"{release.index}: {finding}" for finding in refusals_and_notes(refused, index.rules)[0])
-    without = lacking(index, release.environ) if release.sending else ""
+    without = missing_credentials(index, release.environ) if release.sending else ""
     return (*lines, *filter(None, (without,)))
 
 
 def existing_files(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
     """The files of another version on the index."""
     index = resolve(release.index, release.project.indexes)
-    return tuple(held_files(index, release.package.name, version, environ=release.environ))
+    return tuple(digests_on_index(index, release.package.name, version, environ=release.environ))
 
 
 def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
@@ -140,7 +139,7 @@ class PypiDestination:
         )
         for line in notes:
             self._say(f"{self.name}: {line}")
-        without = lacking(self.index, self._environ) if sending else ""
+        without = missing_credentials(self.index, self._environ) if sending else ""
         unsigned = pypi_provenance.refusals(self.index, trusted=self._trusted) if sending and not without else ()
         return (*(str(finding) for finding in refused), *filter(None, (without,)), *unsigned)
 
@@ -183,7 +182,7 @@ class PypiDestination:
 
     def prepare(self, standing: Standing) -> None:
         """Signs what will be sent, so that a failure of Sigstore comes before the first byte."""
-        if pypi_provenance.planned(self.index) and self._trusted:
+        if pypi_provenance.is_attested(self.index) and self._trusted:
             root = self._release.root if self._release else Path()
             missing = [self._items[name] for name in standing.send]
             self._attestations = pypi_provenance.sign(self.index, missing, root, self._say)
@@ -225,7 +224,7 @@ class PypiDestination:
     def _verified(self, release: Release, digests: Mapping[str, str]) -> str:
         """A line about the verified attestations; empty if this release has none by its configuration."""
         needs = job_needs(self.name, release.settings or IndexSettings())
-        if not (pypi_provenance.planned(self.index) and needs.identity):
+        if not (pypi_provenance.is_attested(self.index) and needs.identity):
             return ""
         repository, commit = pypi_provenance.source_of(release.project, release.package, release.root)
         return pypi_provenance.verify(

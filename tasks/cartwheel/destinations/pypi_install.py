@@ -11,7 +11,7 @@ from pathlib import Path
 from cartwheel.destinations.credentials import Credentials
 from cartwheel.destinations.protocol import Say, Sleep
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.retries import until
+from cartwheel.destinations.retries import poll
 from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import StepFailed
 
@@ -115,5 +115,5 @@ def install_when_visible(
             return f"the installer does not see it on {index.name} yet"
         return ""
 
-    if until(attempt, seconds=seconds, say=say, wait=wait):
+    if poll(attempt, seconds=seconds, say=say, wait=wait):
         raise last[-1]

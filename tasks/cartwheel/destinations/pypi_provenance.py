@@ -18,7 +18,7 @@ from cartwheel.destinations.protocol import Item, Say
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.pypi_reader import Unreadable, read_bytes
 from cartwheel.destinations.retries import READING, Patience
-from cartwheel.destinations.worker import within
+from cartwheel.destinations.worker import call_within
 from cartwheel.model.destination import repository_at
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
@@ -29,8 +29,8 @@ SIGNING_SECONDS = 60.0
 """The longest wait for one signature."""
 
 
-def planned(index: Index) -> bool:
-    """Whether the configuration has the files attested if trusted publishing issues the token."""
+def is_attested(index: Index) -> bool:
+    """Whether the configuration wants the files attested, if trusted publishing issues the token."""
     return index.public if index.attestations is None else index.attestations
 
 
@@ -49,7 +49,7 @@ def refusals(index: Index, *, trusted: bool) -> tuple[str, ...]:
             f'index {index.name}: attestations need trusted publishing; say auth = "trusted" in '
             f"[tool.cartwheel.index.{index.name}], and publish from the pipeline",
         )
-    lacking = attestations.lacking() if planned(index) else ""
+    lacking = attestations.lacking() if is_attested(index) else ""
     return (f"index {index.name}: {lacking}",) if lacking else ()
 
 
@@ -65,7 +65,7 @@ def sign(index: Index, items: Sequence[Item], root: Path, say: Say) -> dict[str,
             return {item.name: signer.attestation(item.name, item.sha256) for item in items}
 
     late = f"index {index.name}: Sigstore does not answer; nothing was sent; start again later"
-    signatures = within(signed, seconds=SIGNING_SECONDS * len(items), late=late)
+    signatures = call_within(signed, seconds=SIGNING_SECONDS * len(items), late=late)
     say(f"{len(signatures)} files attested")
     return signatures
 
@@ -84,7 +84,7 @@ def source_of(project: Project, package: Package, root: Path) -> tuple[str, str]
         return "", ""
 
 
-# ---- reading
+# Reading --------------------------------------------------------------------------------------------------------------
 
 
 def provenance(
@@ -160,7 +160,7 @@ def verify(
     return f"{len(rows)} attestations verified: {', '.join(named)}"
 
 
-# ---- never less
+# Comparison with the last release -------------------------------------------------------------------------------------
 
 
 class NextPublisher(Struct, frozen=True, kw_only=True):
@@ -174,7 +174,7 @@ class NextPublisher(Struct, frozen=True, kw_only=True):
     """The file of each pipeline that may publish, by its forge (`github`, `gitlab`); empty if unknown."""
 
     def differs(self, last: Sequence[Publisher]) -> str:
-        """What is different from all of the last publishers, as a person says it; empty if one may be the same."""
+        """The new publisher in words, if it differs from all of the last ones; empty if one may be the same."""
         if self.repository and self.repository.lower() not in (row.repository.lower() for row in last):
             return self.repository
         pairs = [(row.kind.lower(), row.workflow) for row in last if row.workflow]
@@ -185,12 +185,12 @@ class NextPublisher(Struct, frozen=True, kw_only=True):
         return " or ".join(f"{self.repository} {file}".strip() for file in self.pipelines.values())
 
 
-def lost(index: Index, last: Sequence[Publisher], version: str, by: NextPublisher) -> tuple[str, ...]:
+def losses(index: Index, last: Sequence[Publisher], version: str, by: NextPublisher) -> tuple[str, ...]:
     """Why a release would prove less than the last one, `version`, whose files name the publishers `last`."""
     if not last or index.attestations is False:  # its reason is in the configuration
         return ()
     name = index.name
-    if not (by.trusted and planned(index)):
+    if not (by.trusted and is_attested(index)):
         return (
             f"{name}: the files of {version} carry attestations, and those of this release would carry none; publish "
             f"from the pipeline with trusted publishing, or say why not: [tool.cartwheel.index.{name}] "

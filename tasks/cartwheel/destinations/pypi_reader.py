@@ -49,7 +49,7 @@ class Unreadable(StepFailed):
         """Whether the same request may succeed later."""
 
 
-def held(index: Index, project: str, version: str, **how: Any) -> dict[str, str]:
+def digests_on_index(index: Index, project: str, version: str, **how: Any) -> dict[str, str]:
     """The files of one version on the index, by name, with their SHA-256 (empty if unknown)."""
     return {row.file: row.sha256 for row in listing(index, project, version, **how)}
 

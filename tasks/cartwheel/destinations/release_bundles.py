@@ -18,7 +18,7 @@ from cartwheel.destinations.github_api import Api, Persistent
 from cartwheel.destinations.protocol import Release
 from cartwheel.destinations.pypi_provenance import NextPublisher, changed_publisher
 from cartwheel.destinations.release_page import Asset
-from cartwheel.destinations.worker import within
+from cartwheel.destinations.worker import call_within
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.provenance import attestations
@@ -56,7 +56,7 @@ def stated_publisher(text: str) -> Publisher | None:
     return Publisher(kind=kind, repository=parts.path.strip("/"), workflow=str(workflow.get("path", "")))
 
 
-def lost(name: str, settings: IndexSettings, tag: str, bundle: str, by: NextPublisher) -> tuple[str, ...]:
+def losses(name: str, settings: IndexSettings, tag: str, bundle: str, by: NextPublisher) -> tuple[str, ...]:
     """Why a release page would prove less than the last one, that of `tag`; `bundle`: a Sigstore bundle from there."""
     if not by.trusted:
         return (
@@ -84,7 +84,11 @@ class Bundles:
         if not self._settings.attestations:
             return ""
         lacking = attestations.lacking()
-        return f"index {self._name}: {lacking}" if lacking else trusted_publishing.lacking(self._name, self._environ)
+        return (
+            f"index {self._name}: {lacking}"
+            if lacking
+            else trusted_publishing.missing_identity(self._name, self._environ)
+        )
 
     def add(self, forge: Persistent, upload: str, digests: Mapping[str, str], present: Iterable[str]) -> None:
         """Sign each file of `digests` (SHA-256 by name) whose bundle is not `present`, and upload the bundles to
@@ -101,7 +105,7 @@ class Bundles:
                 return {name: signer.provenance(name, digest, claims) for name, digest in missing.items()}
 
         late = f"index {self._name}: Sigstore does not answer; the page stays a draft; start again later"
-        bundles = within(signed, seconds=SIGNING_SECONDS * len(missing), late=late)
+        bundles = call_within(signed, seconds=SIGNING_SECONDS * len(missing), late=late)
         with TemporaryDirectory() as folder:
             for name, text in bundles.items():
                 file = Path(folder, f"{name}{SUFFIX}")

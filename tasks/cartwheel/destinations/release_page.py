@@ -68,7 +68,7 @@ class PageSpec(Struct, frozen=True, kw_only=True):
     """Files of packages that share the page; it is published only once these are there too."""
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class PagePlan(Struct, frozen=True, kw_only=True):
     """The decision for each file, in order."""
 
     send: tuple[str, ...]
@@ -204,7 +204,7 @@ def newest_below(forge: Persistent, form: str, version: str) -> Mapping[str, Any
 
 
 class _PageRow(Struct, frozen=True, kw_only=True):
-    """What GitHub says of a release."""
+    """GitHub's row of a release."""
 
     id: int
     upload_url: str
@@ -216,7 +216,7 @@ class _PageRow(Struct, frozen=True, kw_only=True):
 
 
 class _AssetRow(Struct, frozen=True, kw_only=True):
-    """What GitHub says of a file of a release."""
+    """GitHub's row of a file of a release."""
 
     id: int
     name: str
@@ -264,7 +264,7 @@ def asset_of(row: Mapping[str, Any]) -> Asset:
     )  # fmt: skip
 
 
-def judge(page: Page | None, spec: PageSpec, digest: Callable[[Asset], str]) -> Standing:
+def judge(page: Page | None, spec: PageSpec, digest: Callable[[Asset], str]) -> PagePlan:
     """The decision for each file, and every reason against it. `digest`: computes the digest of an asset listed
     without one."""
     assets = {asset.name: asset for asset in page.assets} if page else {}
@@ -294,4 +294,4 @@ def judge(page: Page | None, spec: PageSpec, digest: Callable[[Asset], str]) -> 
             "release the next version"
         )
     broken = tuple(asset for asset in assets.values() if not asset.whole and asset.name in spec.files)
-    return Standing(send=send, there=tuple(there), broken=broken, wrong=tuple(wrong))
+    return PagePlan(send=send, there=tuple(there), broken=broken, wrong=tuple(wrong))

@@ -11,7 +11,7 @@ from cartwheel.model.wheels.artifacts import REPORT_PAGE, REPRODUCED, report_mar
 
 
 def attach_report(api: Api, release: Release, commit: str, page: Page, say: Say) -> None:
-    """Uploads the report if one of this commit was written, and a second builder's result; a failure is only told."""
+    """Uploads the report of this commit and a second builder's result, if they exist; a failure is only announced."""
     stem, report = archive_stem(release.package), release.root / REPORT_PAGE
     if report.is_file() and report_mark(commit) in report.read_text("utf-8", "replace"):
         _attach(api, report, f"{stem}-report.html", page, say)

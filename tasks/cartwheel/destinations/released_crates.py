@@ -26,7 +26,7 @@ def cargo_for(release: Release, log: CommandLog) -> Cargo:
     )
 
 
-def its_crates(release: Release, cargo: Cargo) -> tuple[Crate, ...]:
+def released_crates(release: Release, cargo: Cargo) -> tuple[Crate, ...]:
     """The crates that the package's release sends to this registry; raises `ConfigError` if it has none."""
     settings, root = release.settings, release.root
     crated = [p for p in release.project.packages if crate_manifest(p)]
@@ -60,7 +60,7 @@ def crates_of(
     the project. If other packages share the workspace (not `alone`), only the crates that this package needs. `names`:
     the names from the configuration, which select crates explicitly.
     """
-    folders = tuple(_as_cargo_says(path) for path in extensions)
+    folders = tuple(_cargo_path(path) for path in extensions)
     known = {crate.folder: crate for crate in crates_from_metadata(cargo.metadata(), folders)}
     home, waiting = root.resolve(), list(known.values())
     while waiting:
@@ -71,9 +71,9 @@ def crates_of(
                 siblings = [crate for crate in more if crate.folder == sibling.folder]
                 known.update({crate.folder: crate for crate in siblings})
                 waiting += siblings
-    needed = known if alone or names is not None else needed_folders(_as_cargo_says(own), known)
+    needed = known if alone or names is not None else needed_folders(_cargo_path(own), known)
     return crates_to_publish((crate for folder, crate in known.items() if folder in needed), cargo.registry.name, names)
 
 
-def _as_cargo_says(folder: Path) -> str:
+def _cargo_path(folder: Path) -> str:
     return str(folder.resolve()).replace("\\", "/")

@@ -84,7 +84,7 @@ def with_retries(
     raise AssertionError("a patience has at least one try")
 
 
-def until(
+def poll(
     look: Callable[[], str],
     *,
     seconds: float,

@@ -96,12 +96,12 @@ def _from_json(body: bytes, url: str) -> tuple[ListedFile, ...]:
         ListedFile(
             file=_one_line(row.filename),
             sha256=((row.hashes or {}).get("sha256") or "").lower(),
-            url=_joined(url, row.url),
+            url=_absolute_address(url, row.url),
             uploaded=_moment(row.upload_time or ""),
             yanked=row.yanked not in (False, None),
             size=row.size or 0,
             provenance=row.provenance or "",
-            metadata_url=_metadata(_joined(url, row.url))
+            metadata_url=_metadata(_absolute_address(url, row.url))
             if row.core_metadata or row.dist_info_metadata or {} in (row.core_metadata, row.dist_info_metadata)
             else "",
         )
@@ -155,14 +155,14 @@ def _from_html(text: str, url: str, project: str) -> tuple[ListedFile, ...]:
     page.close()
     if page.version:
         _refuse_version(page.version)
-    rows = tuple(_linked(row, words, _joined(url, page.base)) for row, words in page.links)
+    rows = tuple(_file_of_link(row, words, _absolute_address(url, page.base)) for row, words in page.links)
     files = tuple(row for row in rows if _DISTRIBUTION.fullmatch(row.file))
     if not (page.version or files or _is_empty_page(text, project)):
         raise NoIndex("it answers with a web page without any link to a file, as a page to sign in is")
     return files
 
 
-def _joined(base: str, address: str) -> str:
+def _absolute_address(base: str, address: str) -> str:
     """The absolute address of a link; raises `NoIndex` if it is not an address."""
     try:
         joined = urljoin(base, address)
@@ -175,8 +175,8 @@ def _joined(base: str, address: str) -> str:
 _SHOWN = 80
 
 
-def _linked(row: dict[str, str], words: str, base: str) -> ListedFile:
-    address, fragment = urldefrag(_joined(base, row["href"].strip()))
+def _file_of_link(row: dict[str, str], words: str, base: str) -> ListedFile:
+    address, fragment = urldefrag(_absolute_address(base, row["href"].strip()))
     name, _, digest = fragment.partition("=")
     file = words.strip()
     if not _DISTRIBUTION.fullmatch(file):  # a shortened or decorated text; PEP 503 wants the address's last part

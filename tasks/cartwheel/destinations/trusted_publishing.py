@@ -33,7 +33,7 @@ from cartwheel.destinations.retries import (
     too_long,
     with_retries,
 )
-from cartwheel.destinations.worker import within
+from cartwheel.destinations.worker import call_within
 from cartwheel.model.errors import CartwheelError, ConfigError
 from cartwheel.process.environment import in_ci
 
@@ -88,7 +88,7 @@ def github_gives_identities(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("GITHUB_ACTIONS") and environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
 
 
-def lacking(name: str, environ: Mapping[str, str]) -> str:
+def missing_identity(name: str, environ: Mapping[str, str]) -> str:
     """Why no identity can exist, as far as it is known offline; empty if one may."""
     if in_ci(environ) or any(environ.get(job) for job in _JOBS):
         return ""
@@ -124,7 +124,7 @@ def mint(
     raise CartwheelError(f"index {index.name}: no token by trusted publishing: {why}")
 
 
-_KEPT: dict[tuple[str, str], MintedToken] = {}
+_MINTED: dict[tuple[str, str], MintedToken] = {}
 
 
 def _exchange(index: Index, again: bool) -> MintedToken | _Refusal:
@@ -136,24 +136,24 @@ def _exchange(index: Index, again: bool) -> MintedToken | _Refusal:
     claims = claims_of(identity)
     refuse_other_environment(index.name, index.environment, claims)
     key = (index.url, hashlib.sha256(identity.encode()).hexdigest())
-    if key in _KEPT:
+    if key in _MINTED:
         if again:
             raise CartwheelError(
                 f"index {index.name}: its token has expired, and this job has one identity for one token; "
                 "start the job again: only what is missing is sent"
             )
-        return _KEPT[key]
+        return _MINTED[key]
     token_answer = _ask(index, "POST", "mint-token", {"token": identity})
     if isinstance(token_answer, _Refusal):
         return token_answer
     if not isinstance(token_answer.get("token"), str):
         return _refusal(index, token_answer, claims, identity)
     expires = token_answer.get("expires")
-    _KEPT[key] = MintedToken(
+    _MINTED[key] = MintedToken(
         token=token_answer["token"],
         expires=float(expires) if isinstance(expires, int | float) else time.time() + LIFETIME,
     )
-    return _KEPT[key]
+    return _MINTED[key]
 
 
 def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = None) -> Mapping[str, Any] | _Refusal:
@@ -178,7 +178,7 @@ def job_identity(name: str, audience: str) -> str:
 
     try:
         late = f"index {name}: the job's identity is not given; start the job again"
-        identity = within(lambda: id.detect_credential(audience), seconds=60.0, late=late)
+        identity = call_within(lambda: id.detect_credential(audience), seconds=60.0, late=late)
     except id.GitHubOidcPermissionCredentialError:
         raise ConfigError(
             f"index {name}: this job may not show who it is; give it 'permissions: id-token: write'"
@@ -189,7 +189,7 @@ def job_identity(name: str, audience: str) -> str:
             f"on GitLab give it 'id_tokens: {identity_variable(audience)}: {{aud: {audience}}}'"
         ) from None
     if not identity:
-        raise CartwheelError(lacking(name, {}))
+        raise CartwheelError(missing_identity(name, {}))
     return identity
 
 

@@ -55,11 +55,11 @@ def uploading_credentials(
     return Credentials(username="__token__", password=minted.token, expires=minted.expires)
 
 
-def lacking(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> str:
+def missing_credentials(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> str:
     """Why credentials are missing, known before anything is public; empty if they exist."""
     try:
         if index.auth == "trusted":
-            return trusted_publishing.lacking(index.name, environ)
+            return trusted_publishing.missing_identity(index.name, environ)
         if environment_credentials(index, environ) or stored_credentials(index, environ, pypirc):
             return ""
     except CartwheelError as error:

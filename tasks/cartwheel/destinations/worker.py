@@ -47,16 +47,16 @@ class Worker(Generic[_T]):
             self._thread.join(_POLL)
 
 
-def within(call: Callable[[], _T], *, seconds: float, late: str) -> _T:
+def call_within(call: Callable[[], _T], *, seconds: float, late: str) -> _T:
     """Runs a call that may block on a person or a server and returns its result.
 
     Raises what the call raises, `Interrupted`, and `CartwheelError` with the text `late` after `seconds`.
     """
-    return finished(Worker(call), seconds=seconds, late=late)
+    return result_of(Worker(call), seconds=seconds, late=late)
 
 
-def finished(work: Worker[_T], *, seconds: float = inf, late: str = "") -> _T:
-    """The result of a call, once it ends. Raises like `within`."""
+def result_of(work: Worker[_T], *, seconds: float = inf, late: str = "") -> _T:
+    """The result of a call, once it ends. Raises like `call_within`."""
     work.wait(seconds)
     if work.done:
         return work.done[0]

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from cartwheel.destinations.worker import within
+from cartwheel.destinations.worker import call_within
 from cartwheel.filesystem.files import write_atomically
 from cartwheel.model.errors import CartwheelError
 from cartwheel.process.run import Interrupted
@@ -149,7 +149,7 @@ class FolderStore:
         """The result of a call. Raises `CacheFault` if it fails or takes longer than its deadline."""
         seconds = deadline(size)
         try:
-            return within(call, seconds=seconds, late=f"{self._folder}: no answer within {seconds:.0f} s")
+            return call_within(call, seconds=seconds, late=f"{self._folder}: no answer within {seconds:.0f} s")
         except (Interrupted, CacheFault):
             raise
         except CartwheelError as error:
