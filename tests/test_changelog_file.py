@@ -267,7 +267,7 @@ def test_a_missing_entry_is_named_with_what_to_do(tmp_path: Path, text: str, ver
 @pytest.mark.parametrize(
     ("text", "version", "line"),
     [
-        (TITLED, "1.3", "there is no entry for 1.3, expected a heading like '1.3, underlined'; "
+        (TITLED.replace("=", "~"), "1.3", "there is no entry for 1.3, expected a heading like '1.3, underlined'; "
                         "put it above what is under 'demo unreleased'"),
         ("demo unreleased\n~~~~~~~~~~~~~~~\n", "unreleased", "nothing is under 'Unreleased'; write what changed"),
     ],
@@ -320,7 +320,7 @@ TOWNCRIER = (
     ("files", "line"),
     [
         ({}, ""),
-        ({"news/7.md": ""}, f"news: 1 fragment, and no tool that gathers them; {TOWNCRIER}"),
+        ({"news/X7.md": ""}, f"news: 1 fragment, and no tool that gathers them; {TOWNCRIER}"),
         ({"releasenotes/notes/a-1.yaml": ""}, "releasenotes/notes: 1 fragment, and no tool that gathers them; "
                                               f"{TOWNCRIER}"),
         ({"changelog.d/a.md": "", "changelog.d/b.md": "", "changelog.d/scriv.ini": ""},
@@ -354,7 +354,7 @@ def test_a_program_that_no_command_runs_is_named(
 
 RELEASED = MARKDOWN.replace("## Unreleased\n", "## Unreleased\n\n## 1.3.0\n")
 DATED = f"CHANGELOG.md: what was unreleased is 1.3.0 of {TODAY}"
-LINKED = "## [Unreleased]\n\n- x\n\n## [1.2.0]\n\n- y\n\n[Unreleased]: https://forge.example/x/compare/v1.2.0...HEAD\n"
+LINKED = "## [Unreleased]\n\n- x\n\n## [1.2.0] - 2026-01-02\n\n- y\n\n[Unreleased]: https://forge.example/x/compare/v1.2.0...HEAD\n"
 
 
 def released(root: Path, *packages: Package, version: str = "1.3.0") -> tuple[Mapping[str, bytes | None], list[str]]:
@@ -383,8 +383,8 @@ def test_an_entry_that_waits_for_its_version_gets_only_its_date(tmp_path: Path) 
     assert files == {"CHANGELOG.md": f"## demo 1.3.0 ({TODAY})\n\n- x\n".encode()}
     assert lines == [DATED]
     (tmp_path / "CHANGELOG.md").unlink()
-    project(tmp_path, {"CHANGELOG.rst": "demo 1.3.0 (soon)\n=================\n\n- x\n"})
-    assert released(tmp_path)[0] == {"CHANGELOG.rst": f"demo 1.3.0 ({TODAY})\n{'=' * 23}\n\n- x\n".encode()}
+    project(tmp_path, {"CHANGELOG.rst": "demo 1.3.0 (soon)\n~~~~~~~~~~~~~~~~~\n\n- x\n"})
+    assert released(tmp_path)[0] == {"CHANGELOG.rst": f"demo 1.3.0 ({TODAY})\n{'~' * 23}\n\n- x\n".encode()}
 
 
 def test_the_new_entry_has_the_tag_in_its_link_and_the_form_of_the_file(tmp_path: Path) -> None:
@@ -392,8 +392,8 @@ def test_the_new_entry_has_the_tag_in_its_link_and_the_form_of_the_file(tmp_path
     one = replace(package(), tag="{name}-{version}")
     files, lines = released(tmp_path, one, package(folder="b"))
     link = "[1.3.0]: https://forge.example/x/compare/v1.2.0...demo-1.3.0\n"
-    entry = LINKED.replace("## [Unreleased]\n", "## [Unreleased]\n\n## [1.3.0]\n").replace("v1.2.0...", "demo-1.3.0...")
-    assert files["CHANGELOG.md"] == f"{entry}{link}".encode()
+    entry = LINKED.replace("## [Unreleased]\n", f"## [Unreleased]\n\n## [1.3.0] - {TODAY}\n")
+    assert files["CHANGELOG.md"] == f"{entry.replace('v1.2.0...', 'demo-1.3.0...')}{link}".encode()
     title = "demo unreleased\n===============\n"
     assert files["b/NEWS"] == TITLED.replace(title, f"{title}\ndemo 1.3.0\n==========\n").encode()
     assert lines == [DATED, f"b/NEWS: what was unreleased is 1.3.0 of {TODAY}"]
@@ -473,11 +473,10 @@ def test_a_program_writes_the_entry_in_a_clone_of_the_commit(tmp_path: Path, bel
     git(top, "commit", "--quiet", "--message", "first")
     (root / folder / "CHANGELOG.md").write_text("not committed\n")
     before = contents(top)
-    code = f"{WRITE}; Path('old.md').unlink(); Path('{'../' if below != '.' and folder == '.' else ''}x').exists()"
-    one = by_program(code, "{version}", "{pep440} {tag} {date}", folder=folder)
-    files, lines = released(root, one, version="1.3.0-rc.1")
+    one = by_program(f"{WRITE}; Path('old.md').unlink()", "{version}", "{pep440} {tag} {date}", folder=folder)
+    files, lines = released(root, replace(one, tag="{name}-{version}"), version="1.3.0-rc.1")
     place = "" if folder == "." else f"{folder}/"
-    text = f"## 1.3.0-rc.1\n\n- 1.3.0rc1 v1.3.0-rc.1 {TODAY}"
+    text = f"## 1.3.0-rc.1\n\n- 1.3.0rc1 demo-1.3.0-rc.1 {TODAY}"
     assert files == {f"{place}CHANGELOG.md": text.encode(), f"{place}old.md": None}
     program = sys.executable
     assert lines == [f"{place}CHANGELOG.md: written by {program}", f"{place}old.md: removed by {program}"]

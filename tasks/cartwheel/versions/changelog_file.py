@@ -61,9 +61,9 @@ class Changelog(Struct, frozen=True, kw_only=True):
 
     def heading(self, version: str) -> str:
         """An example of a heading for a version, in the style of this changelog."""
-        entry = next(iter(entries(self.text, self.name, rst=self.rst)), None)
-        marks = "## " if entry is None else f"{entry.heading.marks} ".lstrip()
-        return f"{version}, underlined" if self.rst or not marks else f"{marks}{version}"
+        entry = next(iter(entries(self.text, self.name)), None)
+        marks = entry.heading.marks if entry else "##"
+        return f"{version}, underlined" if self.rst or not marks else f"{marks} {version}"
 
 
 def changelog_of(root: Path, package: Package) -> Changelog:
@@ -128,9 +128,8 @@ def package_notes(root: Path, package: Package, version: str = "", *, ignored: t
 
 def notes_for_tag(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:
     """The notes for a tag's message: the version's, or for a pre-release without notes the unreleased part."""
-    return package_notes(root, package, ignored=ignored) or (
-        "" if needs_entry(package, package.version) else package_notes(root, package, UNRELEASED, ignored=ignored)
-    )
+    own = package_notes(root, package, ignored=ignored)
+    return own if own or needs_entry(package, package.version) else changelog_of(root, package).notes(UNRELEASED)
 
 
 def needs_entry(package: Package, version: str) -> bool:
