@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
+from cartwheel.model.python_constants import function_name
+
 _PROGRAMS = re.compile(
     r"(?:\w+=\S* )*(?:(?:\S*/)?(?:twine|maturin|uv|uvx|poetry|pdm|hatch|flit|rye|cargo|gh|cibuildwheel|pyproject-build"
     r"|pip[\d.]*|make|just|nox|tox|bash|sh|docker|podman|(?:python[\d.]*|py) (?:-m |\S*setup\.py))\b|\./)"
@@ -47,12 +49,6 @@ def _parse(text: str) -> ast.Module | None:
         return ast.parse(text) if text.strip() else None
     except (SyntaxError, ValueError):
         return None
-
-
-def function_name(node: ast.expr) -> str:
-    """The last part of the name of a function, or of the function that a call calls; empty for other expressions."""
-    function = node.func if isinstance(node, ast.Call) else node
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _names(node: ast.FunctionDef) -> Iterable[str]:

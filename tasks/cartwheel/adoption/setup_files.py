@@ -16,7 +16,13 @@ from typing import Any
 
 from cartwheel.adoption.adopted_files import toml_value
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
-from cartwheel.adoption.python_commands import function_name
+from cartwheel.model.python_constants import (
+    UNKNOWN,
+    function_name,
+    literal_value,
+    module_constants,
+    version_attribute,
+)
 
 _FIELDS = {
     "description": ("description",), "long_description": ("readme",), "license": ("license",),
@@ -31,8 +37,6 @@ _REQUIRED_BY = {
     r"\bnumpy\b": "numpy", r"cffi_modules": "cffi", r"use_scm_version": "setuptools-scm>=8",
 }  # fmt: skip
 """Build requirements by what of them setup.py names."""
-
-_UNKNOWN = object()
 
 
 def with_project_tables(texts: Texts) -> dict[str, str]:
@@ -71,7 +75,7 @@ def _tables(folder: str, texts: Texts) -> str:
         project["version"] = version
     for key, field in (("python_requires", "requires-python"), ("classifiers", "classifiers")):
         if key in settings:
-            if settings[key] is _UNKNOWN:
+            if settings[key] is UNKNOWN:
                 dynamic.append(field)
             else:
                 project[field] = settings[key]
@@ -108,13 +112,13 @@ def _requirements(settings: Mapping[str, Any], script: str) -> list[str]:
 
 
 def _settings(folder: str, texts: Texts) -> dict[str, Any]:
-    """Arguments of `setup()` and keys of setup.cfg; `_UNKNOWN` for a value that only running the file can tell."""
+    """Arguments of `setup()` and keys of setup.cfg; `UNKNOWN` for a value that only running the file can tell."""
     settings = {**_of_cfg(folder, texts), **_of_script(texts[f"{folder}setup.py"])}
     version = settings.get("version")
     if isinstance(version, str) and version.startswith("attr:"):
         settings["version"] = _attribute(version.removeprefix("attr:").strip(), folder, texts)
     elif isinstance(version, str) and version.startswith("file:"):
-        settings["version"] = texts.get(folder + version.removeprefix("file:").strip(), "").strip() or _UNKNOWN
+        settings["version"] = texts.get(folder + version.removeprefix("file:").strip(), "").strip() or UNKNOWN
     return settings
 
 
@@ -123,7 +127,7 @@ def _of_script(script: str) -> dict[str, Any]:
         tree = ast.parse(script)
     except SyntaxError:
         return {}
-    constants = _constants(tree)
+    constants = module_constants(tree)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and function_name(node) == "setup"]
     arguments = [(word.arg, word.value) for call in calls[-1:] for word in call.keywords]
     for name, value in list(arguments):
@@ -131,42 +135,7 @@ def _of_script(script: str) -> dict[str, Any]:
         if isinstance(table, ast.Dict):
             pairs = zip(table.keys, table.values, strict=True)
             arguments += [(str(key.value), inner) for key, inner in pairs if isinstance(key, ast.Constant)]
-    return {str(name): _value(value, constants) for name, value in arguments if name}
-
-
-def _constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """The values that a module binds to names at its top."""
-    constants: dict[str, ast.expr] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            constants |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-            constants[node.target.id] = node.value
-    return constants
-
-
-def _value(node: ast.AST, constants: Mapping[str, ast.expr], depth: int = 0) -> Any:
-    if isinstance(node, ast.Name) and node.id in constants and depth < 5:
-        return _value(constants[node.id], constants, depth + 1)
-    if isinstance(node, ast.Call) and function_name(node) == "join" and len(node.args) == 1:
-        return _joined(node, constants, depth)
-    try:
-        literal = ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError):
-        return _UNKNOWN
-    return list(literal) if isinstance(literal, tuple) else literal
-
-
-def _joined(node: ast.Call, constants: Mapping[str, ast.expr], depth: int) -> Any:
-    """`".".join(PARTS)`, where the parts are literals, or `map(str, …)` of such."""
-    between = _value(node.func.value, constants, depth + 1) if isinstance(node.func, ast.Attribute) else _UNKNOWN
-    parts: ast.AST = node.args[0]
-    if isinstance(parts, ast.Call) and function_name(parts) == "map" and len(parts.args) == 2:
-        parts = parts.args[1]
-    words = _value(parts, constants, depth + 1)
-    if not isinstance(between, str) or not isinstance(words, list):
-        return _UNKNOWN
-    return between.join(map(str, words))
+    return {str(name): literal_value(value, constants) for name, value in arguments if name}
 
 
 _CFG = {"requires_python": "python_requires", "home_page": "url", "summary": "description"}
@@ -185,7 +154,7 @@ def _of_cfg(folder: str, texts: Texts) -> dict[str, Any]:
     for key in ("classifiers", "setup_requires"):
         if key in settings:
             rows = [row.strip() for row in settings[key].splitlines() if row.strip()]
-            settings[key] = _UNKNOWN if rows[0].startswith("file:") else rows
+            settings[key] = UNKNOWN if rows[0].startswith("file:") else rows
     for key in ("extras_require", "entry_points"):
         if parser.has_section(f"options.{key}"):
             settings[key] = dict(parser.items(f"options.{key}"))
@@ -198,10 +167,9 @@ def _attribute(place: str, folder: str, texts: Texts) -> Any:
     path = module.replace(".", "/")
     for candidate in (f"{path}.py", f"{path}/__init__.py", f"src/{path}.py", f"src/{path}/__init__.py"):
         try:
-            constants = _constants(ast.parse(texts.get(folder + candidate, "")))
+            version = version_attribute(ast.parse(texts.get(folder + candidate, "")), name)
         except SyntaxError:
             continue
-        if name in constants:
-            value = _value(constants[name], constants)
-            return ".".join(map(str, value)) if isinstance(value, list) else value
-    return _UNKNOWN
+        if version:
+            return version[0]
+    return UNKNOWN

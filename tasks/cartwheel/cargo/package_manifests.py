@@ -18,6 +18,7 @@ from cartwheel.cargo.maturin_layout import (
     setup_text,
 )
 from cartwheel.cargo.workspace import path_needs, workspace_root
+from cartwheel.filesystem.dynamic_version import dynamic_version
 from cartwheel.filesystem.manifest_files import read_toml, table, toml
 from cartwheel.filesystem.read_set import relative_name
 from cartwheel.model.config.build_backend import setuptools_rust_manifest
@@ -49,6 +50,7 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
             has_tests=tests, setup_compiles=setup_compiles(setup), groups_above=_groups_above(root, folder),
             has_python=any((here / source / name).is_dir() for source in ("", "src")),
             setup_names_only_programs=setup_names_only_programs(setup),
+            dynamic_version=dynamic_version(root, folder, pyproject),
         )  # fmt: skip
     path = relative_name(crate, root)
     if not crate.is_file():

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
 from cartwheel.cargo.package_manifests import read_package, with_setuptools_crate
+from cartwheel.filesystem.dynamic_version import literal_span
 from cartwheel.filesystem.edits import TextPlace, new_contents, toml_place
 from cartwheel.filesystem.read_set import is_outside, relative_name, source_top
 from cartwheel.model.config.manifests import (
@@ -33,9 +34,6 @@ from cartwheel.model.wheels.wheel_name import canonical_name
 from cartwheel.versions.python_locks import lock_places, locks_above, pinned_elsewhere
 from cartwheel.versions.rust_places import rust_places
 from cartwheel.versions.unmoved_files import unmoved_files
-
-if TYPE_CHECKING:
-    import ast
 
 
 class VersionSurvey(Struct, frozen=True, kw_only=True):
@@ -71,7 +69,11 @@ def survey(
     source = truth(manifests)
     version = to or source.text
     name = str(manifests.pyproject.get("project", {}).get("name", ""))
-    rows = [TextPlace(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]
+    rows = [
+        TextPlace(
+            path=source.path, what=source.what, found=source.text, expected=version, at=source.at, span=source.span
+        )
+    ]
     read, crates = set(manifests.paths), tuple[str, ...]()
     if crated := _with_its_crate(root, manifests, source):
         rust = rust_places(root, crated, source, semver(version), tracked)
@@ -81,7 +83,9 @@ def survey(
     locks = locks_above(root, folder, source_top(root))
     read.update(locks)
     rows += lock_places(root, folder, name, version, dict.fromkeys((*locks, *tracked)))
-    rows += _dunder_version(root, folder, manifests, version, read)
+    written = {(row.path, row.span) for row in rows}
+    dunder = _dunder_version(root, folder, manifests, version, read)
+    rows += (row for row in dunder if (row.path, row.span) not in written)
     for pattern in declared:
         rows.append(_declared_place(root, folder, pattern, version))
         read.add(rows[-1].path)
@@ -206,7 +210,8 @@ def _module_files(here: Path, pyproject: Mapping[str, Any]) -> Iterator[Path]:
     hatch = tool.get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {}).get("packages", ())
     for folder in hatch:
         yield here / folder / "__init__.py"
-    for source in dict.fromkeys((maturin.get("python-source", "."), "src", "python", ".")):
+    mapped = tool.get("setuptools", {}).get("package-dir", {}).get("", ".")
+    for source in dict.fromkeys((maturin.get("python-source", mapped), "src", "python", ".")):
         yield here / source / name / "__init__.py"
 
 
@@ -241,23 +246,8 @@ def _literal_version(path: Path) -> tuple[str, tuple[int, int]] | None:
         named = any(isinstance(target, ast.Name) and target.id == "__version__" for target in targets)
         value = node.value if named and isinstance(node, ast.Assign | ast.AnnAssign) else None
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            return value.value, _span(data, value)
+            return value.value, literal_span(data, value)
     return None
-
-
-def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
-    """The byte range of a string's text in its source.
-
-    A literal with escapes gives a range with other text, which `filesystem.edits.new_contents` refuses.
-    """
-    lines = data.splitlines(keepends=True)  # splits bytes at \n, \r and \r\n only, like Python's parser
-    start = sum(map(len, lines[: literal.lineno - 1])) + literal.col_offset
-    start += 3 if literal.lineno == 1 and data.startswith(b"\xef\xbb\xbf") else 0
-    end = sum(map(len, lines[: (literal.end_lineno or 0) - 1])) + (literal.end_col_offset or 0)
-    written = data[start:end]
-    text = str(literal.value).encode()
-    offset = max(written.find(quote + text) + len(quote) for quote in (b'"', b"'"))
-    return start + offset, start + offset + len(text)
 
 
 def _spelling(text: str, expected: str) -> str:

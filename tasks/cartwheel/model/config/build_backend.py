@@ -124,10 +124,14 @@ _MATURIN = Backend(module="maturin", compiles=lambda _: True, limited=lambda _: 
 _UNKNOWN = Backend(module="", compiles=lambda _: False, limited=lambda _: "", debug=_UNOPTIMISED)
 
 
+def backend_module(pyproject: Pyproject) -> str:
+    """The first part of a package's `build-backend`; setuptools if it names none (PEP 517)."""
+    return re.split(r"[.:]", str(_at(pyproject, "build-system", "build-backend") or "setuptools"))[0]
+
+
 def backend_of(pyproject: Pyproject) -> Backend:
-    """The row of a package's backend; setuptools if it names none (PEP 517)."""
-    named = str(_at(pyproject, "build-system", "build-backend") or "setuptools")
-    module = re.split(r"[.:]", named)[0]
+    """The row of a package's backend."""
+    module = backend_module(pyproject)
     return next((row for row in (*BACKENDS, _MATURIN) if row.module == module), _UNKNOWN)
 
 

@@ -17,6 +17,19 @@ Keys = tuple[str | int, ...]
 """The keys that lead to a value in a TOML document."""
 
 
+class VersionSource(Struct, frozen=True, kw_only=True):
+    """Where a package's version is decided."""
+
+    path: str
+    what: str
+    at: Keys
+    """The keys of the place in a TOML file; empty: `span` locates it."""
+    text: str
+    """As the file writes it."""
+    span: tuple[int, int] = (0, 0)
+    """The byte offsets of the place."""
+
+
 class Manifests(Struct, frozen=True, kw_only=True):
     """The files of one package, parsed, and what its folders hold."""
 
@@ -42,6 +55,8 @@ class Manifests(Struct, frozen=True, kw_only=True):
     """Whether setup.py names extension modules."""
     setup_names_only_programs: bool = False
     """Whether setup.py names programs in Rust and no extension module."""
+    dynamic_version: VersionSource | None = None
+    """Where the backend finds the version, if `[project] version` is dynamic and a file states it."""
     version: str = ""
     """The version of this run, if it comes from git; empty if neither the run nor a tag names one."""
 
@@ -69,20 +84,11 @@ class Manifests(Struct, frozen=True, kw_only=True):
     @property
     def paths(self) -> tuple[str, ...]:
         """The files themselves, relative to the project; those outside its repository are left out."""
-        candidates = (path_in(self.folder, "pyproject.toml"), self.cargo_path, self.workspace_path)
+        versioned = self.dynamic_version.path if self.dynamic_version else ""
+        candidates = (path_in(self.folder, "pyproject.toml"), self.cargo_path, self.workspace_path, versioned)
         return tuple(
             dict.fromkeys(path for path in candidates if path and not path.startswith("/") and ":" not in path)
         )
-
-
-class VersionSource(Struct, frozen=True, kw_only=True):
-    """Where a package's version is decided."""
-
-    path: str
-    what: str
-    at: Keys
-    text: str
-    """As the manifest writes it."""
 
 
 def path_in(folder: str, name: str) -> str:
@@ -199,18 +205,27 @@ def has_scm_plugin(pyproject: Mapping[str, Any]) -> bool:
 def _truth_in_pyproject(manifests: Manifests) -> VersionSource:
     path = path_in(manifests.folder, "pyproject.toml")
     version = manifests.pyproject.get("project", {}).get("version")
-    if not isinstance(version, str):
-        if has_scm_plugin(manifests.pyproject):
-            raise ConfigError(
-                f'{path}: [project] version is dynamic and comes from git; write version = "scm" into [tool.cartwheel]'
-            )
-        missing = "and version-from names it" if manifests.cargo_path else "and no crate to take it from"
-        raise ConfigError(f'{path}: no [project] version, {missing}; write version = "0.1.0"')
+    source = manifests.dynamic_version
+    if isinstance(version, str):
+        source = VersionSource(path=path, what="[project] version", at=("project", "version"), text=version)
+    if source is None:
+        raise ConfigError(f"{path}: {_no_version(manifests)}")
     try:
-        pep440(version)
+        pep440(source.text)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    return VersionSource(path=path, what="[project] version", at=("project", "version"), text=version)
+        raise ConfigError(f"{source.path}: {error}") from None
+    return source
+
+
+def _no_version(manifests: Manifests) -> str:
+    """The message about a version that is neither in pyproject.toml nor in a file that the backend reads."""
+    if has_scm_plugin(manifests.pyproject):
+        return '[project] version is dynamic and comes from git; write version = "scm" into [tool.cartwheel]'
+    if manifests.cargo_path:
+        return 'no [project] version, and version-from names it; write version = "0.1.0"'
+    if "version" in manifests.pyproject.get("project", {}).get("dynamic", ()):
+        return '[project] version is dynamic, and no file states it as a literal; write version = "0.1.0"'
+    return 'no [project] version, and no crate to take it from; write version = "0.1.0"'
 
 
 def _valid(manifests: Manifests, version: str) -> str:
