@@ -40,6 +40,18 @@ SECRETS = {
     "MATURIN_PYPI_TOKEN": "hunter2",
     "POETRY_PYPI_TOKEN_PYPI": "hunter2",
     "GITHUB_TOKEN": "hunter2",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "hunter2",
+    "CI_JOB_TOKEN": "hunter2",
+    "PYPI_ID_TOKEN": "hunter2",
+    "NETRC": "hunter2",
+    "GIT_ASKPASS": "hunter2",
+    "SSH_AUTH_SOCK": "hunter2",
+    "GIT_CONFIG_VALUE_0": "AUTHORIZATION: basic hunter2",
+    "PDM_PUBLISH_PASSWORD": "hunter2",
+    "CC_TEST_REPORTER_ID": "hunter2",
+    "CMAKE_CLOUD_TOKEN": "hunter2",
+    "CARGO_TARGET_STORE_SECRET_KEY": "hunter2",
+    "PYO3_BUCKET_PASSWORD": "hunter2",
     "CARTWHEEL_INDEX_SHELF_TOKEN": "hunter2",
 }
 """Credentials of publishers, indexes, engines and caches."""
@@ -59,7 +71,8 @@ def test_a_tool_sees_none_of_them() -> None:
 
 
 def test_what_the_project_declares_is_passed_whatever_it_is() -> None:
-    assert environment.tool_environment({"UV_INDEX_X_PASSWORD": "x"}, ("UV_INDEX_X_*",)) == {"UV_INDEX_X_PASSWORD": "x"}
+    for name in ("UV_INDEX_X_PASSWORD", "CMAKE_X_TOKEN"):
+        assert environment.tool_environment({name: "x"}, (f"{name[:8]}*",)) == {name: "x"}
 
 
 @pytest.mark.parametrize(

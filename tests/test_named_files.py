@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.filesystem.named_files import command_words, named_in, words_of
+from cartwheel.filesystem.named_files import command_words, named_in, words_of, words_of_source
 from cartwheel.inputs import git_reads
 
 
@@ -101,3 +101,43 @@ def test_a_program_reads_files_that_the_command_does_not_name(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert named_in(command_words(command), (tmp_path,), tmp_path).files == files
+
+
+@pytest.mark.parametrize(
+    ("literal", "word"),
+    [
+        ("../data/a.txt", "../data/a.txt"),
+        ("/data/a.txt", "data/a.txt"),
+        ("the data.txt", "the data.txt"),
+        ("../schemas/**/*.json", "../schemas"),
+        ("cargo:rerun-if-changed={}/../proto/{name}.proto", "../proto"),
+        ("{}/../proto/{name}.proto", "../proto"),
+        ("{top}/proto/a.proto", "proto/a.proto"),
+        ("sh ./gen.sh ../in.txt", "./gen.sh"),
+        ("make", "Makefile"),
+        (r"a\"b\", '\"', \"../c.txt", "../c.txt"),
+    ],
+)
+def test_a_literal_of_a_source_names_a_path(literal: str, word: str) -> None:
+    assert word in words_of_source(f'read("{literal}")')
+
+
+def test_words_of_a_message_are_no_folders() -> None:
+    assert words_of_source('panic!("no src here")') == ("no src here",)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ('run("git", &["show-ref"])', {git_reads.REFS}),
+        ('run("git", &["log", "-1", "--format=%D"])', {git_reads.REFS}),
+        ('run("git", &["log", "-1", "--format=%ad"])', set()),
+        ('run("git", &["ls-files"])', {git_reads.STATUS}),
+        ("use git2::Repository; repo.head()?.shorthand()", {git_reads.BRANCH}),
+        ("gix::open(top)?.status(progress)", {git_reads.STATUS}),
+        ('run("git").status()', set()),
+        ('Utc::now().format("%d")', None),
+    ],
+)
+def test_a_source_asks_git(source: str, names: set[str] | None) -> None:
+    assert set(git_reads.named_in_sources([source])) == ({git_reads.COMMIT, *names} if names is not None else set())

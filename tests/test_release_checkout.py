@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -135,6 +136,93 @@ def test_files_of_an_earlier_version_go_when_the_checkouts_record_replaces_their
     take_over(checkout, here)
     names = sorted(path.name for path in (here / "dist").iterdir())
     assert names == ["edited-1.0.whl", "edited-2.0.whl", "plain-2.0.whl"]
+
+
+UNSEEN = "a.txt (hidden by git's settings on this machine)"
+
+
+def _mode(here: Path) -> None:
+    git(here, "config", "core.fileMode", "false")
+    (here / "a.txt").chmod(0o755)
+
+
+def _flagged_mode(here: Path) -> None:
+    git(here, "update-index", "--skip-worktree", "a.txt")
+    (here / "a.txt").chmod(0o755)
+
+
+def _old_time(here: Path) -> None:
+    for setting in (("core.trustctime", "false"), ("core.checkStat", "minimal")):
+        git(here, "config", *setting)
+    os.utime(here / "a.txt", (1_000_000_000, 1_000_000_000))
+    git(here, "status")
+    time.sleep(1.1)  # git compares the time of the last change by whole seconds
+    (here / "a.txt").write_text("2\n")
+    os.utime(here / "a.txt", (1_000_000_000, 1_000_000_000))
+
+
+def _line_ends(here: Path) -> None:
+    git(here, "config", "core.autocrlf", "true")
+    (here / "a.txt").unlink()
+    git(here, "checkout", "--quiet", "a.txt")
+
+
+def _replaced(here: Path) -> None:
+    before = git(here, "rev-parse", "HEAD~1")
+    git(here, "replace", git(here, "rev-parse", "HEAD"), before)
+    git(here, "reset", "--quiet", "--hard")
+
+
+def _sparse(here: Path) -> None:
+    git(here, "sparse-checkout", "set", "small")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes and line ends are those of POSIX")
+@pytest.mark.parametrize(
+    ("hide_it", "line"),
+    [
+        (_mode, UNSEEN), (_flagged_mode, "a.txt (skip-worktree)"), (_old_time, UNSEEN), (_line_ends, UNSEEN),
+        (_replaced, UNSEEN), (_sparse, "big/x.txt (skip-worktree)"),
+    ],
+)  # fmt: skip
+def test_what_settings_of_git_hide_is_not_in_a_clean_checkout(
+    tmp_path: Path, hide_it: Callable[[Path], None], line: str
+) -> None:
+    here = repository(tmp_path / "r")
+    for name in ("big/x.txt", "small/y.txt"):
+        (here / name).parent.mkdir()
+        (here / name).write_text(f"{name}\n")
+    commit(here, a__txt="0\n")
+    commit(here, a__txt="1\n")
+    assert differences(here) == ()
+    hide_it(here)
+    assert git(here, "status", "--porcelain") == ""
+    assert differences(here) == (line,)
+    clean_checkout(here, tmp_path / "place")
+    texts = {name: (tmp_path / "place" / name).read_bytes() for name in ("a.txt", "big/x.txt", "small/y.txt")}
+    assert texts == {"a.txt": b"1\n", "big/x.txt": b"big/x.txt\n", "small/y.txt": b"small/y.txt\n"}
+    assert not os.access(tmp_path / "place/a.txt", os.X_OK)
+
+
+def test_what_git_hides_in_a_submodule_is_said(tmp_path: Path) -> None:
+    inner = repository(tmp_path / "inner", a__txt="1")
+    here = repository(tmp_path / "r", b__txt="1")
+    git(here, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "sub")
+    git(here, "commit", "--quiet", "--message", "sub")
+    assert differences(here) == ()
+    git(here / "sub", "update-index", "--assume-unchanged", "a.txt")
+    (here / "sub/a.txt").write_text("SECRET")
+    assert git(here, "status", "--porcelain") == ""
+    assert differences(here) == ("sub/a.txt (assume-unchanged)",)
+
+
+def test_line_ends_that_an_attribute_of_the_commit_asks_for_are_no_difference(tmp_path: Path) -> None:
+    here = repository(tmp_path / "r")
+    git(here, "config", "core.autocrlf", "input")
+    (here / ".gitattributes").write_text("a.txt text eol=crlf\n")
+    (here / "a.txt").write_bytes(b"1\r\n")
+    commit(here)
+    assert differences(here) == ()
 
 
 @pytest.mark.parametrize("words", [("plan", "release"), ("build",), ("list",), ("release:*",), ("help", "publish")])

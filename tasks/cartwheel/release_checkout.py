@@ -83,10 +83,11 @@ def differences(root: Path) -> tuple[str, ...]:
     These are files hidden by git's settings on this machine, and ignored files that earlier builds read.
     """
     from cartwheel.repository.git import Repository
+    from cartwheel.repository.hidden_changes import hidden_changes
 
     try:
         with Repository(root) as repo:
-            return (*repo.hidden_changes(), *uncommitted_inputs(root)) if repo.head() else ()
+            return (*hidden_changes(repo), *uncommitted_inputs(root)) if repo.head() else ()
     except CartwheelError:
         return ()  # the step that needs the commit reports it
 

@@ -213,6 +213,39 @@ def executable(*names: str) -> Make:
     return lambda yard: [yard.path(name).chmod(0o755) for name in names]
 
 
+LOADED = """fn main() {
+    print!("{}{}", mac::load!("data/a.txt"), mac::load!("pages"));
+}
+"""
+LOADER = """#[proc_macro]
+pub fn load(t: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let top = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let path = std::path::Path::new(&top).join(t.to_string().trim_matches('"'));
+    let text: String = match std::fs::read_dir(&path) {
+        Ok(rows) => {
+            let mut files: Vec<_> = rows.map(|e| e.unwrap().path()).collect();
+            files.sort();
+            files.iter().map(|f| std::fs::read_to_string(f).unwrap()).collect()
+        }
+        Err(_) => std::fs::read_to_string(path).unwrap(),
+    };
+    format!("{text:?}").parse().unwrap()
+}
+"""
+LOOKING_UP = """#[proc_macro]
+pub fn found(t: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let (top, name) = (std::env::var("CARGO_MANIFEST_DIR").unwrap(), t.to_string().replace([' ', '"'], ""));
+    let path = std::path::Path::new(&top).ancestors().map(|f| f.join(&name)).find(|p| p.exists()).unwrap();
+    format!("{:?}", std::fs::read_to_string(path).unwrap()).parse().unwrap()
+}
+"""
+FOUND = """fn main() {
+    print!("{}{}{}", sqlx::found!(.sqlx / query . json), sqlx::found!(.env), sqlx::found!("../en/a.ftl"));
+}
+"""
+
+MAC = '[dependencies]\nmac = { path = "../mac" }\n'
+
 CONFIGURED = '[env]\nDATA = {{ value = "{}", relative = true }}\n'
 """A file of the workspace as a variable, in cargo's configuration."""
 
@@ -658,5 +691,63 @@ HABITS = {
         files={"app/build.rs": script('say(read("data.local"));'), "app/src/main.rs": SAID,
                ".gitignore": ".cartwheel/\ndist/\n*.local\n", "app/data.local": "one\n"},
         edits={"the file": change("app/data.local", "one", "two")},
+    ),
+    "paths that stand in no literal as they are": Habit(
+        files={"Cargo.toml": f'[workspace]\nresolver = "2"\nmembers = ["crates/app"]\n{PROFILE}',
+               "crates/app/Cargo.toml": CRATE.format("app"),
+               "pyproject.toml": PYPROJECT.replace("app/Cargo.toml", "crates/app/Cargo.toml"),
+               "crates/app/build.rs": script(
+                   'let top = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap());',
+                   'let (name, all) = ("a", "../../schemas/*.json");',
+                   'let mut said = read(top.parent().unwrap().join("shared").join("a.txt"));',
+                   'said += &read(format!("{}/../../one/{name}.txt", top.display()));',
+                   'said += &read("../../the data.txt");',
+                   'said += &every(all.trim_end_matches("/*.json"));',
+                   'said += &printed("sh", &["-c", "sh ../../tools/gen.sh ../../tools/in.txt"]);',
+                   'said += &printed("make", &["--silent"]);', "say(said);", changed("build.rs")),
+               "crates/app/src/main.rs": SAID, "crates/app/Makefile": "all:\n\techo a\n", "crates/shared/a.txt": "a",
+               "one/a.txt": "a", "the data.txt": "a", "schemas/a.json": "a", "tools/in.txt": "a",
+               "tools/gen.sh": 'cat "$1" "$(dirname "$0")"/templates/*\necho templates "templates"\n',
+               "tools/templates/a.txt": "a"},
+        members=(),
+        edits={
+            "beside the crate": write("crates/shared/a.txt", "b"), "a formatted name": write("one/a.txt", "b"),
+            "a name with a space": write("the data.txt", "b"), "a file more": write("schemas/b.json", "b"),
+            "in a command line": write("tools/in.txt", "b"), "a file of make": write("crates/app/Makefile", "a:\n"),
+            "a folder beside a script": write("tools/templates/b.txt", "b"),
+        },
+    ),
+    "a library that only an attribute names": Habit(
+        files={"app/Cargo.toml": CRATE.format("app") + '[dependencies]\nf-sys = { path = "../f-sys" }\n',
+               "app/src/main.rs": 'fn main() { print!("{}", f_sys::g()); }\n',
+               "f-sys/src/lib.rs": '#[link(name = "f", kind = "static")]\n' + NATIVE.replace(
+                   'fn main() { print!("{}", unsafe { f() }); }', "pub fn g() -> i32 { unsafe { f() } }"),
+               "f-sys/build.rs": script('let top = env::current_dir().unwrap();',
+                                        'println!("cargo:rustc-link-search={}/libs", top.display());',
+                                        changed("build.rs"))},
+        members=("app", "f-sys"),
+        first=prebuilt(1, "f-sys/libs/libf.a"),
+        edits={"the library": prebuilt(2, "f-sys/libs/libf.a")},
+    ),
+    "a macro of the project that opens what its caller names": Habit(
+        files={"app/src/main.rs": LOADED, "app/Cargo.toml": CRATE.format("app") + MAC,
+               "mac/Cargo.toml": CRATE.format("mac") + "[lib]\nproc-macro = true\n", "mac/src/lib.rs": LOADER,
+               "app/data/a.txt": "a", "app/pages/a.txt": "a"},
+        members=("app", "mac"),
+        edits={"the file": write("app/data/a.txt", "b"), "a file more in the folder": write("app/pages/b.txt", "b")},
+    ),
+    "sqlx and others, which look above the package": Habit(
+        files={"app/src/main.rs": FOUND, "app/Cargo.toml": CRATE.format("app")
+               + '[dependencies]\nsqlx = { path = "../sqlx", package = "sqlx-macros" }\n',
+               "sqlx/Cargo.toml": CRATE.format("sqlx-macros") + "[lib]\nproc-macro = true\n",
+               "sqlx/src/lib.rs": LOOKING_UP, ".sqlx/query.json": "a", ".env": "a", "en/a.ftl": "a"},
+        members=("app", "sqlx"),
+        edits={"data for offline": write(".sqlx/query.json", "b"), "the variables": write(".env", "b"),
+               "a named file outside": write("en/a.ftl", "b")},
+    ),
+    "refs of every kind": Habit(
+        files={"app/build.rs": script('say(printed("git", &["show-ref"]));', changed("build.rs")),
+               "app/src/main.rs": SAID},
+        edits={"a tag": tag("v1"), "a branch": lambda yard: git(yard.root, "branch", "other")},
     ),
 }  # fmt: skip

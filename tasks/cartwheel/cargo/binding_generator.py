@@ -16,6 +16,7 @@ from typing import Any
 from cartwheel.cargo.maturin_layout import programs
 from cartwheel.cargo.workspace import Crate, local_packages, members, workspace_root
 from cartwheel.filesystem.manifest_files import toml
+from cartwheel.filesystem.named_files import named_in, words_of_source
 from cartwheel.filesystem.read_set import files_below, relative_name
 from cartwheel.model.config.bindings import UNIFFI
 from cartwheel.model.config.cargo_profiles import profiles, with_inherited
@@ -49,7 +50,7 @@ def generator_files(package: Package, root: Path, environ: Mapping[str, str]) ->
     """The files that decide what the generator writes, relative to `root` if inside it.
 
     The files of the package's own crates are known from the compiled library.  A generator that is a crate of its own
-    counts with every file of its local crates.
+    counts with every file of its local crates, and with those that its sources name elsewhere.
     """
     if package.bindings != UNIFFI:
         return ()
@@ -63,7 +64,11 @@ def generator_files(package: Package, root: Path, environ: Mapping[str, str]) ->
         name = relative_name(own, root)
         return files_below(root, name) if own.is_dir() else (name,)
     names = (relative_name(local.folder, root) for local in generator_crates(package, root))
-    return tuple(dict.fromkeys(path for name in names for path in files_below(root, name)))
+    files = dict.fromkeys(path for name in names for path in files_below(root, name))
+    sources = "\n".join((root / path).read_text("utf-8", "replace") for path in files if path.endswith(".rs"))
+    named = named_in(words_of_source(sources), (crate.parent, workspace_root(crate).parent), root)
+    beside = (path for name in named.folders for path in files_below(root, name))
+    return tuple(dict.fromkeys((*files, *named.files, *beside)))
 
 
 def stripping_profile(package: Package, wheel: Wheel, root: Path, environ: Mapping[str, str]) -> str:

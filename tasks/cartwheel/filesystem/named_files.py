@@ -27,6 +27,10 @@ _OF_PROGRAMS = {
 _FLAG = re.compile(r"^-(?:isystem|iquote|idirafter|include|imacros|[A-Za-z])")
 """Flags that a path follows without a blank: those of one letter, and those of C compilers (gcc's and clang's manuals,
 November 2026)."""
+_LITERAL = re.compile(r'"(?=([^"\\\n]{2,200})")')
+"""What stands between two quotation marks of a line: which of them open a literal cannot be told by one line."""
+_VARIABLE_PARTS = re.compile(r"[^/]*[*?{\[][^/]*")
+"""The parts of a pattern or of a formatted name that are not fixed."""
 _READ_AS_SCRIPTS = frozenset(name for names in _OF_PROGRAMS.values() for name in names)
 
 
@@ -34,8 +38,8 @@ def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSe
     """The files and folders in the project or its repository that words name, relative to one of `places`.
 
     A path may follow `=`, `,`, `@` or a flag. Arguments in a file named by `@` count as words too, and files
-    that a script names, also from its own folder. Folders that contain one of `places`, and folders of generated files,
-    are left out.
+    that a script names, also from its own folder, and folders beside it. Folders that contain one of `places`, and
+    folders of generated files, are left out.
     """
     files: set[str] = set()
     folders: set[str] = set()
@@ -71,10 +75,14 @@ def _paths(words: Iterable[str], places: tuple[Path, ...], depth: int, opened: s
                 if word.endswith("@" + part):
                     opened.add(path)
                     yield from _paths(_arguments(path), places, depth - 1, opened)
-                elif mentions := _mentions(path):
+                elif text := script_text(path):
                     opened.add(path)
-                    below = _paths(mentions, tuple(dict.fromkeys((path.parent, *places))), depth - 1, opened)
-                    yield from (file for file in below if S_ISREG(_mode(file)))
+                    inner = tuple(dict.fromkeys((path.parent, *places)))
+                    yield from (
+                        file for file in _paths(_mentions(text), inner, depth - 1, opened) if S_ISREG(_mode(file))
+                    )
+                    if not any(place.is_relative_to(path.parent) for place in places):
+                        yield from _folders_beside(path, text)
 
 
 def _mode(path: Path) -> int:
@@ -121,12 +129,18 @@ def script_text(path: Path) -> str:
         return ""
 
 
-def _mentions(path: Path) -> tuple[str, ...]:
-    """The words of a script that may be paths; empty for other files."""
-    text = script_text(path)
+def _mentions(text: str) -> tuple[str, ...]:
+    """The words of a script that may be paths."""
     words = [word.strip("/") for word in re.findall(r"[\w./@%+-]+", text)]
     words += _modules(re.findall(r"^\s*(?:from|import)\s+([\w.]+)|\s-m\s+([\w.]+)", text, re.MULTILINE))
     return tuple(dict.fromkeys(word for word in words if "." in word.strip(".") or "/" in word))
+
+
+def _folders_beside(script: Path, text: str) -> Iterator[Path]:
+    """The folders beside a script that it names in quotes, such as a generator's `"templates"`."""
+    for word in dict.fromkeys(re.findall(r"""["']([\w-]+)/?["']""", text)):
+        if S_ISDIR(_mode(script.parent / word)):
+            yield script.parent / word
 
 
 def _modules(rows: Iterable[Iterable[str]]) -> list[str]:
@@ -145,3 +159,19 @@ def command_words(command: Iterable[str]) -> tuple[str, ...]:
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a setting: the whole text, and its parts between spaces or cargo's separator of encoded flags."""
     return tuple(dict.fromkeys((text, *re.split(r"[\s\x1f]+", text))))
+
+
+def words_of_source(text: str) -> tuple[str, ...]:
+    """The words in a Rust source's string literals that may be paths.
+
+    They are whole literals, the paths in command lines, and the folders of patterns and of formatted names:
+    `data` for `"data/*.json"` and for `"{top}/data/{name}.json"`.
+    """
+    words: list[str] = []
+    for literal in _LITERAL.findall(text):
+        # `concat!(env!("CARGO_MANIFEST_DIR"), "/data.txt")` names a path of the package.
+        words += (literal, literal.lstrip("/"), *_OF_PROGRAMS.get(literal, ()))
+        for part in literal.split():
+            if "/" in part or "." in part.strip("."):
+                words += (piece.strip("/") for piece in _VARIABLE_PARTS.split(part))
+    return tuple(dict.fromkeys(filter(None, words)))

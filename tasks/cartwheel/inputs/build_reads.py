@@ -22,10 +22,10 @@ from cartwheel.cargo.build_output import (
     directives,
 )
 from cartwheel.cargo.workspace import Crate, read_crate, workspace_root
-from cartwheel.filesystem.named_files import named_in
 from cartwheel.filesystem.read_set import ReadSet, below, files_below, relative_name, there_or_not
 from cartwheel.inputs import git_reads
 from cartwheel.inputs.embedded_files import unwatched_files
+from cartwheel.inputs.linked_libraries import folder_of, link_reads
 from cartwheel.inputs.mentioned_files import mentioned_by_sources, runs_at_build_time
 from cartwheel.inputs.native_sources import INCLUDING, compiled_sources
 
@@ -190,7 +190,7 @@ def _scripts(run: BuildEvidence) -> dict[Path, ReadSet]:
         folder = manifest.parent if manifest else script.out_dir
         scripts[folder] = scripts.get(folder, ReadSet()) | ReadSet(env=tuple(sorted(printed.env)))
         if manifest:
-            reads = _script_reads(script, printed, folder, run) | _link_reads(script, printed, folder, run)
+            reads = _script_reads(script, printed, folder, run) | link_reads(script, printed, folder, run)
             scripts[folder] |= reads | compiled_sources(script.out_dir, run, reads)
     return scripts
 
@@ -209,7 +209,7 @@ def _script_reads(script: BuildScriptRun, printed: Directives, folder: Path, run
     """
     root, local = run.build.root, is_local(script.package)
     whole, reads = relative_name(folder, root), ReadSet()
-    links_own_output = any(_folder_of(name).is_relative_to(script.out_dir) for name in script.library_folders)
+    links_own_output = any(folder_of(name).is_relative_to(script.out_dir) for name in script.library_folders)
     unseen = {whole} if local and (links_own_output or not printed.changed) else set[str]()
     for name in printed.changed:
         path = folder / name
@@ -224,26 +224,6 @@ def _script_reads(script: BuildScriptRun, printed: Directives, folder: Path, run
     own = folder / "Cargo.toml"  # cargo 1.95 runs a script that reads CARGO_PKG_DESCRIPTION for no edit of a manifest
     manifests = {relative_name(path, root) for path in (own, workspace_root(own)) if local}
     return reads | ReadSet(folders=tuple(sorted(unseen)), unwatched=tuple(sorted(unseen | manifests)))
-
-
-_LIBRARY_NAMES = ("lib{}.a", "lib{}.so", "lib{}.dylib", "lib{}.tbd", "lib{}.dll.a", "{}.lib", "{}.dll", "{}.o", "{}")
-
-
-def _link_reads(script: BuildScriptRun, printed: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
-    """The libraries that a build script links, in its library folders, and the files in its linker flags."""
-    root = run.build.root
-    names = {name.rpartition("=")[2].partition(":")[0] for name in script.libraries}
-    folders = {place for name in script.library_folders if run.counts(place := _folder_of(name))}
-    places = [place / form.format(name) for place in folders for name in names for form in _LIBRARY_NAMES]
-    flags = named_in(printed.link_args, (folder, workspace_root(folder / "Cargo.toml").parent), root)
-    reads = there_or_not([path for path in places if not path.is_dir()], root) | flags
-    return reads | ReadSet(unwatched=(*reads.files, *reads.absent))
-
-
-def _folder_of(name: str) -> Path:
-    """The path in a value such as `native=/usr/lib`."""
-    kind, sign, path = name.partition("=")
-    return Path(path if sign and kind in ("dependency", "crate", "native", "framework", "all") else name)
 
 
 # ---- variables ---------------------------------------------------------------------------------------------------

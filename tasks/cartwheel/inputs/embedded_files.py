@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from cartwheel.cargo.build_output import CompilerArtifact
 from cartwheel.cargo.workspace import Crate, workspace_root
+from cartwheel.filesystem.manifest_files import table
+from cartwheel.filesystem.named_files import named_in
 from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name, source_top, there_or_not
 
 _MACROS = {
@@ -27,7 +28,14 @@ _MACROS = {
 """The macro's crate, and the dependency that brings it (their documentation on docs.rs, November 2026).  They open
 files by themselves on a stable compiler; askama, pest and others include theirs, so that the compiler names them."""
 
-_NAMED = re.compile(r"""\b(?:folder\s*=|(?:include_dir|migrate|embed_migrations|i18n|flate)!\s*\()[^")]*"([^"]+)\"""")
+_FOUND_ABOVE = (".sqlx", "sqlx-data.json", "migrations", "diesel.toml", ".env", "i18n.toml", "locales")
+"""Files and folders that such macros also look for above the package."""
+
+_LITERAL = re.compile(r"""(=\s*|\b\w+!\s*[({\[]\s*)?"(?=([^"\\\n]{2,200})")""")
+"""A string literal, and what says that it may be a folder of any name: an attribute or a macro before it."""
+
+OPENS_FILES = re.compile(r"\b(?:File::open|fs::read\w*|read_to_string|read_dir|WalkDir|glob)\b")
+"""What a source holds that opens files."""
 
 
 def unwatched_files(artifacts: Iterable[CompilerArtifact], packages: Iterable[Crate], root: Path) -> ReadSet:
@@ -49,31 +57,64 @@ def _vendored(artifacts: Iterable[CompilerArtifact], root: Path) -> ReadSet:
     return reads
 
 
+def opening_macros(packages: Iterable[Crate]) -> tuple[Crate, ...]:
+    """The procedural macros among local crates that open files."""
+    return tuple(
+        crate
+        for crate in packages
+        if table(crate.toml, "lib").keys() & {"proc-macro", "proc_macro"}
+        and any(OPENS_FILES.search(_text(path)) for path in (crate.folder / "src").rglob("*.rs"))
+    )
+
+
 def _opened_by_macros(compiled: Iterable[str], packages: Iterable[Crate], root: Path) -> ReadSet:
-    """The whole local packages that use such a macro, and the folders and files that their sources name for it.
+    """What packages name for macros that open files.
 
-    `compiled`: the names of all crates of the build.
+    The whole package counts if the macro is a known one.  Of a macro of the project itself only what is named in string
+    literals is known.  `compiled`: the names of all crates of the build.
     """
-    names = {_MACROS[name] for name in _MACROS.keys() & {name.replace("-", "_") for name in compiled}}
-    if not names:
-        return ReadSet()
+    local = tuple(packages)
+    known = {_MACROS[name] for name in _MACROS.keys() & {name.replace("-", "_") for name in compiled}}
+    own = {name for macro in opening_macros(local) for name in {macro.name, *_users(macro.name, local)}}
     reads = ReadSet()
-    uses = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(names)))})(?![\w-])")
-    for package in packages:
-        if uses.search(package.manifest.read_text("utf-8", "replace")):
-            places = [package.folder, *_named_in_sources(package)]
-            folders = tuple(sorted({relative_name(path, root) for path in places if not path.is_file()}))
-            files = there_or_not((path for path in places if path.is_file()), root)
-            reads |= files | ReadSet(folders=folders, unwatched=(*folders, *files.files))
-    return reads
+    for package in local:
+        manifest = _text(package.manifest)
+        if _uses(known, manifest):
+            reads |= ReadSet(folders=(relative_name(package.folder, root),)) | _found_above(package, root)
+        if _uses(known | own, manifest):
+            reads |= _named_in_sources(package, root)
+    return reads | ReadSet(unwatched=(*reads.folders, *reads.files))
 
 
-def _named_in_sources(package: Crate) -> Iterator[Path]:
-    """The paths in the macros' attributes and calls, wherever they lie; relative to the package or its workspace."""
+def _users(macro: str, packages: Iterable[Crate]) -> set[str]:
+    """The crates that may pass a macro on to those that depend on them."""
+    return {package.name for package in packages if _uses({macro}, _text(package.manifest))}
+
+
+def _uses(names: Iterable[str], manifest: str) -> bool:
+    pattern = "|".join(map(re.escape, sorted(names)))
+    return bool(pattern and re.search(rf"(?<![\w-])(?:{pattern})(?![\w-])", manifest))
+
+
+def _found_above(package: Crate, root: Path) -> ReadSet:
+    """What macros look for in the folders from the package to its workspace."""
+    top = workspace_root(package.manifest).parent
+    places = [place for place in package.folder.parents if place.is_relative_to(top)]
+    paths = [place / name for place in places for name in _FOUND_ABOVE]
+    folders = tuple(relative_name(path, root) for path in paths if path.is_dir())
+    return there_or_not((path for path in paths if not path.is_dir()), root) | ReadSet(folders=folders)
+
+
+def _named_in_sources(package: Crate, root: Path) -> ReadSet:
+    """The files and folders that string literals name, relative to the package or its workspace."""
+    words: set[str] = set()
     for file in files_below(package.folder, "."):
         if file.endswith(".rs"):
-            for name in _NAMED.findall((package.folder / file).read_text("utf-8", "replace")):
-                plain = re.sub(r"\$\{?CARGO_MANIFEST_DIR\}?/?", "", name)
-                for top in (package.folder, workspace_root(package.manifest).parent):
-                    if (path := Path(os.path.normpath(top / plain))).exists():
-                        yield path
+            for sign, name in _LITERAL.findall(_text(package.folder / file)):
+                if sign or "/" in name or "." in name:
+                    words.add(re.sub(r"\$\{?CARGO_MANIFEST_DIR\}?/?", "", name))
+    return named_in(words, (package.folder, workspace_root(package.manifest).parent), root)
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", "replace")

@@ -17,18 +17,21 @@ STATUS = "git status"
 """The names of edited and untracked files, but for what cartwheel writes."""
 DIFFERENCE = "git diff"
 """The content of the edits."""
+REFS = "git refs"
+"""All branches and tags."""
 SETTINGS = "git config"
 """The remotes' addresses and the user's name."""
-LOCAL = (DESCRIPTION, TAGS, BRANCH, STATUS, DIFFERENCE, SETTINGS)
+LOCAL = (DESCRIPTION, TAGS, BRANCH, STATUS, DIFFERENCE, REFS, SETTINGS)
 """What differs between clones of one commit; compared only on the machine that made the record."""
 
 _GIT = r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_version)::'
 _DESCRIPTION = r"describe|dirty|\"status\"|\"diff|statuses|all_git|vergen::Config"
 _TAGS = r"\"tag\"|refs/tags|tag_names|tag_foreach"
-_STATUS = r"\"status\"|statuses|untracked|dirty\(true\)|all_git|vergen::Config"
+_REFS = r"show-ref|for-each-ref|name-rev|decorate|format[=:][^\"]*%[dD]|\.references\("
+_STATUS = r"\"status\"|statuses|\.status\(\w|ls-files|untracked|dirty\(true\)|all_git|vergen::Config"
 _DIFFERENCE = r"\"diff|\"stash\"|diff_tree|diff_index"
 _SETTINGS = r"remote|\"config\"|\.config\(\)|\"user\.(?:name|email)"
-_BRANCH = r"branch|abbrev-ref|symbolic-ref|all_git|vergen::Config|read\w*\([^)]*\.git/HEAD"
+_BRANCH = r"branch|abbrev-ref|symbolic-ref|shorthand|head_name|head_ref|all_git|vergen::Config|read\w*\([^)]*\.git/HEAD"
 
 _CRATES = {
     **dict.fromkeys(
@@ -46,7 +49,7 @@ def named_in_sources(texts: Iterable[str]) -> tuple[str, ...]:
     about_git = "\n".join(text for text in texts if re.search(_GIT, text))
     rows = (
         (COMMIT, _GIT), (DESCRIPTION, _DESCRIPTION), (TAGS, _TAGS), (BRANCH, _BRANCH), (STATUS, _STATUS),
-        (DIFFERENCE, _DIFFERENCE), (SETTINGS, _SETTINGS),
+        (DIFFERENCE, _DIFFERENCE), (REFS, _REFS), (SETTINGS, _SETTINGS),
     )  # fmt: skip
     return tuple(name for name, pattern in rows if re.search(pattern, about_git))
 
@@ -116,12 +119,13 @@ _QUESTIONS = {
         ("describe", "--always", "--abbrev=40", "--dirty"), ("describe", "--always", "--abbrev=40", "--tags"),
     ),
     TAGS: (("for-each-ref", "--format=%(refname:strip=2) %(objectname)", "refs/tags"),),
+    REFS: (("for-each-ref", "--format=%(refname) %(objectname) %(upstream)"),),
     BRANCH: (("symbolic-ref", "--quiet", "HEAD"),),
     STATUS: (("status", "--porcelain", "--", ":/", ":(exclude)dist", ":(exclude).cartwheel"),),
     DIFFERENCE: (("diff", "--no-ext-diff", "--no-textconv", "HEAD"),),
     SETTINGS: (("config", "--get-regexp", r"^(remote\..*\.url|user\.(name|email))$"),),
 }  # fmt: skip
-_DIGESTS = (STATUS, DIFFERENCE, SETTINGS)
+_DIGESTS = (STATUS, DIFFERENCE, REFS, SETTINGS)
 """Answers that are long, or that hold a secret: an address with a password."""
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartwheel.cargo.workspace import workspace_root
-from cartwheel.filesystem.named_files import named_in
-from cartwheel.filesystem.read_set import ReadSet, files_below, there_or_not
+from cartwheel.filesystem.named_files import named_in, words_of_source
+from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name, source_top, there_or_not
 from cartwheel.inputs import git_reads
 from cartwheel.model.wheels.target import TARGETS
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from cartwheel.cargo.build_output import BuildScriptRun, CompilerArtifact
     from cartwheel.inputs.build_reads import BuildEvidence, CargoBuild
 
-_LITERAL = re.compile(r'"([^"\\\s]{2,200})"')
+_OF_THE_PACKAGE = re.compile(r'"(?:\./)?\*\*?[./]')
+"""A pattern that starts in the package's own folder: `"*.proto"`."""
+_CLIMBS = re.compile(r'\.(?:parent|ancestors|pop)\(|"\.\."')
+"""Ways to reach a folder above the package that leave no path in one piece."""
 
 
 def mentioned_by_sources(
@@ -40,9 +43,9 @@ def mentioned_by_sources(
         except OSError:
             continue
         texts.append(text)
-        # `concat!(env!("CARGO_MANIFEST_DIR"), "/data.txt")` names a path of the package.
-        words = (form for word in _LITERAL.findall(text) for form in dict.fromkeys((word, word.lstrip("/"))) if form)
-        reads = named_in(words, (folder, workspace_root(folder / "Cargo.toml").parent), root)
+        reads = named_in(words_of_source(text), _places(folder, text, root), root)
+        if _OF_THE_PACKAGE.search(text):
+            reads |= ReadSet(folders=(relative_name(folder, root),))
         known = watched.get(folder, ReadSet())
         files |= (own := {name for name in reads.files if not _written(root / name, spans)})
         folders |= (below := {name for name in reads.folders if not _holds_written(root / name, spans)})
@@ -57,6 +60,15 @@ def mentioned_by_sources(
         unwatched=tuple(sorted(unwatched)),
         git=git_reads.named_in_sources(texts),
     )
+
+
+def _places(folder: Path, text: str, root: Path) -> tuple[Path, ...]:
+    """The folders that a build script's paths may start in: its package, its workspace, and those above it if it
+    climbs."""
+    own = (folder, workspace_root(folder / "Cargo.toml").parent)
+    top = source_top(root)
+    above = (parent for parent in folder.parents if parent.is_relative_to(top))
+    return tuple(dict.fromkeys((*own, *(above if _CLIMBS.search(text) else ()))))
 
 
 def runs_at_build_time(artifact: CompilerArtifact, build: CargoBuild) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -49,24 +48,17 @@ def missing_inputs(root: Path, package: Package) -> Iterable[str]:
     )
 
 
-_OPENS_FILES = r"\b(?:File::open|fs::read\w*|read_to_string|read_dir|WalkDir|glob)\b"
-
-
 def unseen_reads(root: Path, package: Package) -> tuple[str, ...]:
     """A message for each local procedural macro that opens files, if the package declares no inputs."""
     if not package.manifest or package.inputs:
         return ()
     from cartwheel.cargo.workspace import local_packages
+    from cartwheel.inputs.embedded_files import opening_macros
 
-    crates = local_packages(root / package.manifest, root)
-    macros = (c for c in crates if table(c.toml, "lib").keys() & {"proc-macro", "proc_macro"})
     return tuple(
-        f"{package.name}: the procedural macro {macro.name} opens files, and nobody can see which; "
-        'name them: inputs = ["…"] in [tool.cartwheel]'
-        for macro in macros
-        if any(
-            re.search(_OPENS_FILES, path.read_text("utf-8", "replace")) for path in (macro.folder / "src").rglob("*.rs")
-        )
+        f"{package.name}: the procedural macro {macro.name} opens files, and only those that sources name are seen; "
+        'name others: inputs = ["…"] in [tool.cartwheel]'
+        for macro in opening_macros(local_packages(root / package.manifest, root))
     )
 
 

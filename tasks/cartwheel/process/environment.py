@@ -42,8 +42,9 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 Source: the tools' documentation, November 2026.
 """
 
-_NEVER = ("UV_PUBLISH_*",)
-"""Publishing credentials that no tool here needs: uploads use twine and cargo, which get theirs separately."""
+_NEVER = ("UV_PUBLISH_*", "CC_TEST_REPORTER_ID")
+"""Credentials that no tool here needs: uploads use twine and cargo, which get theirs separately; Code Climate's has the
+name of a compiler's variable."""
 
 _CREDENTIAL_NAME = (
     r"(?:^|_)(?:TOKEN|PASSWORD|PASSWD|USERNAME|SECRET|CREDENTIALS?|AUTH|KEY|CONNECTION_STRING)(?:_|$)|^(?:AWS|ACTIONS|"
@@ -77,14 +78,21 @@ def builds_forbidden(environ: Mapping[str, str]) -> bool:
 
 def tool_environment(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
     """The variables of `environ` to pass to a tool; `extra` adds names or patterns."""
-    return _select(environ, (*PASSED, *COUNTED, *extra))
+    return _plain(environ, (*PASSED, *COUNTED)) | _select(environ, extra)
 
 
 def counted_variables(
     environ: Mapping[str, str], extra: Iterable[str] = (), *, compiled: bool = True
 ) -> dict[str, str]:
     """The variables that a wheel depends on; without compiled code only those that `extra` names."""
-    return _select(environ, (*(COUNTED if compiled else ()), *extra))
+    return (_plain(environ, COUNTED) if compiled else {}) | _select(environ, extra)
+
+
+def _plain(environ: Mapping[str, str], patterns: tuple[str, ...]) -> dict[str, str]:
+    """What the patterns select, without variables that are credentials by their names."""
+    named = _select(environ, patterns)
+    never = _select(named, _NEVER)
+    return {k: v for k, v in named.items() if k not in never and not re.search(_CREDENTIAL_NAME, k)}
 
 
 def _select(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.repository.git import Repository, in_words
 from cartwheel.repository.git_process import run_git
+from cartwheel.repository.hidden_changes import PLAIN, UNREPLACED
 
 if TYPE_CHECKING:
     from git import Repo
@@ -66,14 +67,16 @@ def clean_checkout(source: Path, place: Path) -> None:
     `place` is a git worktree of the same repository, so remotes, tags, settings and LFS files are shared.  Its folders
     `.cartwheel` and `dist` are kept.  GitPython has no API for worktrees.
     """
+    plain = [_NO_HOOKS, *PLAIN]  # a new worktree takes over a sparse checkout
     with Repository(source) as here, in_words(f"git worktree add {place}"):
         commit = here.head()
         if not (place / ".git").is_file() or not _is_open(place):
             remove_tree(place, ignore_errors=True)
             here.git.worktree("prune")
-            here.git(c=_NO_HOOKS).worktree("add", "--force", "--detach", "--no-checkout", str(place), commit)
+            here.git(c=plain).worktree("add", "--force", "--detach", "--no-checkout", str(place), commit)
         with Repository(place) as tree:
-            run_git(tree.git(c=_NO_HOOKS), "checkout", "--force", "--detach", commit)
+            tree.git.update_environment(**UNREPLACED)
+            run_git(tree.git(c=plain), "checkout", "--force", "--detach", commit)
             tree.git.clean("-ffdx", "-e", ".cartwheel", "-e", "dist")
             _fill_submodules(here, tree)
 

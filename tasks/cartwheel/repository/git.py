@@ -159,27 +159,6 @@ class Repository:
         """GitPython's submodule objects."""
         return tuple(self._repo.submodules)
 
-    def hidden_changes(self) -> tuple[str, ...]:
-        """Files that differ from the commit although `git status` does not show them, each with the reason."""
-        changes = []
-        with in_words("git ls-files"):
-            for row in self.git.ls_files(v=True, z=True).split("\0"):
-                flag, _, name = row.partition(" ")
-                if name and (flag == "S" or flag.islower()) and self._differs(name):
-                    changes.append(f"{name} ({'skip-worktree' if flag.upper() == 'S' else 'assume-unchanged'})")
-            shown = self.git.ls_files(others=True, z=True, exclude_per_directory=".gitignore", directory=True)
-        ours = (".cartwheel/", "dist/")
-        others = (name for name in shown.split("\0") if name and not name.endswith(ours))
-        visible = set(self.dirty())
-        changes += [f"{name} (excluded by git's settings on this machine)" for name in others if name not in visible]
-        return tuple(changes)
-
-    def _differs(self, name: str) -> bool:
-        path = self.root / name
-        if not path.is_file():
-            return True
-        return bool(self._lookup("rev_parse", f"HEAD:{name}") != self.git.hash_object("--", name))
-
     def tracked_files(self, paths: Iterable[Path]) -> tuple[Path, ...]:
         """The files among `paths` that git tracks."""
         with in_words("git ls-files"):
