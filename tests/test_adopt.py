@@ -302,7 +302,7 @@ def test_a_package_that_is_new_is_listed_and_the_old_one_keeps_its_tags(tmp_path
     (root / "tools" / "pyproject.toml").write_text(
         f'[build-system]\nrequires = ["maturin>=1.9"]\nbuild-backend = "maturin"\n{project}'
     )
-    crate = '[package]\nname = "flint-tools"\nversion = "0.1.0"\n[dependencies]\npyo3 = "0.29"\n'
+    crate = '[package]\nname = "flint-tools"\nversion = "0.1.0"\n[lib]\nname = "tools"\n[dependencies]\npyo3 = "0.29"\n'
     (root / "tools" / "Cargo.toml").write_text(crate)
     again = adopt(root, offline=False, released=listing("single-abi3"))
     assert sorted(edit.path for edit in again.edits) == ["pyproject.toml", "tools/pyproject.toml"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -12,14 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.inputs.missing_files import refused_folders
 from cartwheel.inputs.wheel_tree import packed_files
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.bindings import module_name
+from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.pipeline import read_project
-from support.maturin_projects import CASES, Case
+from support.maturin_habits import FOLDERS, HABITS, REFUSED
+from support.maturin_projects import CASES as USUAL
+from support.maturin_projects import Case, plain, pyproject
 from support.projects import DODO, Project
 
+CASES = {**USUAL, **HABITS}
 LINUX = "x86_64-unknown-linux-gnu"
 PYTHON = "3.11"
 
@@ -103,6 +109,48 @@ def test_maturin_makes_what_is_planned(name: str, tmp_path: Path, target_dir: Pa
         assert case.refused in project.doit(task, env={"CARGO_NET_OFFLINE": "true"}, code=1)
     elif not case.target:
         assert texts_of(our_wheel(wheel, tmp_path, target_dir)) == texts_of(path)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_maturin_refuses_is_said_when_the_configuration_is_read(name: str, tmp_path: Path) -> None:
+    files, message = REFUSED[name]
+    with pytest.raises(ConfigError) as caught:
+        written(Case(files=files, extension="", tags=""), tmp_path)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_maturin_refuses_is_named_by_plan(name: str, tmp_path: Path) -> None:
+    files, message = FOLDERS[name]
+    package, _ = written(Case(files=files, extension="", tags=""), tmp_path)
+    [line] = refused_folders(tmp_path, package)
+    assert line.startswith(message)
+
+
+@pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
+@pytest.mark.full(sample=0.2)
+@pytest.mark.parametrize("name", [*REFUSED, *FOLDERS])
+def test_maturin_refuses_it_indeed(name: str, tmp_path: Path, target_dir: Path) -> None:
+    files, _ = {**REFUSED, **FOLDERS}[name]
+    with contextlib.suppress(ConfigError):
+        written(Case(files=files, extension="", tags=""), tmp_path)
+    command = ("maturin", "build", "--target-dir", str(target_dir), "--out", str(tmp_path / "out"))
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    env = {**os.environ, "CARGO_NET_OFFLINE": "true", "PATH": path}
+    assert subprocess.run(command, cwd=tmp_path, env=env, capture_output=True).returncode != 0
+
+
+def test_python_files_outside_the_packages_folder_are_not_packed_and_that_is_told(tmp_path: Path) -> None:
+    top = '[tool.cartwheel]\npackages = ["native"]\n'
+    files = plain(**{"pyproject.toml": pyproject('python-source = "../python"')})
+    for path, text in {f"native/{path}": text for path, text in files.items()}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (tmp_path / "python" / "demo").mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text(top)
+    [package] = read_project(tmp_path, {}).packages
+    [line] = refused_folders(tmp_path, package)
+    assert line.startswith("demo: maturin packs nothing of python/demo, because python-source leads out of the folder")
 
 
 def own_project(wheel: Wheel, root: Path) -> tuple[Project, str]:

@@ -22,7 +22,7 @@ from cartwheel.filesystem.dynamic_version import dynamic_version
 from cartwheel.filesystem.manifest_files import read_toml, table, toml
 from cartwheel.filesystem.read_set import relative_name
 from cartwheel.model.config.build_backend import setuptools_rust_manifest
-from cartwheel.model.config.crate_graph import TESTED_WITH, LocalCrate
+from cartwheel.model.config.crate_graph import TESTED_WITH, LocalCrate, path_patches
 from cartwheel.model.config.manifest_schema import Cargo, Pyproject, refuse_wrong_types
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.errors import ConfigError
@@ -110,7 +110,7 @@ def _groups_above(root: Path, folder: str) -> Mapping[str, Any]:
 
 
 def _local_crates(extension: Path, root: Path) -> Iterable[LocalCrate]:
-    """The extension's crate and its path dependencies, direct and indirect, each once.
+    """The extension's crate, its path dependencies, direct and indirect, and the patches by path, each once.
 
     Missing or invalid manifests of dependencies are skipped; cargo reports them.
     """
@@ -128,10 +128,13 @@ def _local_crates(extension: Path, root: Path) -> Iterable[LocalCrate]:
             if manifest == first:
                 raise
             continue
-        yield LocalCrate(
+        crate = LocalCrate(
             folder=manifest.parent.as_posix(), cargo=cargo, workspace=workspace,
             workspace_folder=above.parent.as_posix(),
         )  # fmt: skip
+        yield crate
+        if manifest == first:
+            pending += (Path(folder, "Cargo.toml") for folder in path_patches(crate).values())
         pending += path_needs(manifest, TESTED_WITH)
 
 

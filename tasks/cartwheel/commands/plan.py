@@ -17,7 +17,7 @@ from cartwheel.backends.build_lockfile import lockfile_warning
 from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag, text_option
 from cartwheel.commands.plan_text import plan_as_text
 from cartwheel.inputs.lockless_copy import lacks_lockfile
-from cartwheel.inputs.missing_files import missing_inputs, unseen_reads
+from cartwheel.inputs.missing_files import missing_inputs, refused_folders, unseen_reads
 from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.artifacts import artifacts
@@ -183,7 +183,8 @@ def notes(project: Project, root: Path, maturin: str = "") -> tuple[str, ...]:
     without_lock = (
         lockfile_warning(package, root) for package in project.packages if lacks_lockfile(package.manifest, root)
     )
-    inputs = (line for package in project.packages for line in missing_inputs(root, package))
+    of_files = ((*missing_inputs(root, one), *refused_folders(root, one)) for one in project.packages)
+    inputs = (line for lines in of_files for line in lines)
     reads = (line for package in project.packages for line in unseen_reads(root, package))
     left = (f"{package.name}: {line}" for package in project.packages for line in package.left_out)
     old = {need: wheel for package, wheel in project.wheels for need in import_library_needs(package, wheel, root)}

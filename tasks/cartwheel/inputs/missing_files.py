@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cartwheel.filesystem.manifest_files import table, toml
 from cartwheel.filesystem.read_set import is_outside, relative_name
+from cartwheel.model.config.bindings import module_name
 from cartwheel.model.config.cargo_profiles import is_debug, profiles
 from cartwheel.model.config.manifests import path_in, table_name
 from cartwheel.model.destination import KNOWN
@@ -46,6 +47,36 @@ def missing_inputs(root: Path, package: Package) -> Iterable[str]:
     yield from (
         f"{package.name}: test.requires names {file}, which is missing" for file in files if not (root / file).exists()
     )
+
+
+_DATA = ("data", "scripts", "headers", "purelib", "platlib")
+
+
+def refused_folders(root: Path, package: Package) -> Iterable[str]:
+    """A message for each folder of `[tool.maturin]` that maturin refuses or ignores as it is now; something that runs
+    before the build may still make it (`ProjectLayout::determine` and `add_data` of maturin 1.16)."""
+    if not package.manifest:
+        return
+    folder, settings, manifests = root / package.folder, package.manifests.maturin, package.manifests
+    module = module_name(manifests.pyproject, manifests.cargo)
+    data = str(settings.get("data") or f"{module}.data")
+    if settings.get("data") and not (folder / data).is_dir():
+        yield f"{package.name}: [tool.maturin] data names {path_in(package.folder, data)}, which is no folder"
+    for path in sorted((folder / data).iterdir()) if (folder / data).is_dir() else ():
+        if not (path.is_dir() and path.name in _DATA):
+            yield (
+                f"{package.name}: maturin refuses {path_in(package.folder, data)}/{path.name}; expected folders named "
+                f"{', '.join(_DATA)}"
+            )
+    if source := settings.get("python-source"):
+        top = folder / source / module.split(".")[0]
+        if not top.is_dir():
+            yield f"{package.name}: [tool.maturin] python-source needs the folder {relative_name(top, root)}"
+        elif not Path(os.path.abspath(top)).is_relative_to(os.path.abspath(folder)):
+            yield (
+                f"{package.name}: maturin packs nothing of {relative_name(Path(os.path.abspath(top)), root)}, because "
+                "python-source leads out of the folder of pyproject.toml; move pyproject.toml up, with manifest-path"
+            )
 
 
 def unseen_reads(root: Path, package: Package) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,7 +31,8 @@ def features(pyproject: Mapping[str, Any], python: str, more: Iterable[str]) -> 
     """
     maturin = pyproject.get("tool", {}).get("maturin", {})
     rows = [row if isinstance(row, Mapping) else {"feature": row} for row in maturin.get("features", ())]
-    plain = (str(row.get("feature")) for row in rows if not _CONDITIONS & row.keys())
+    listed = (str(row.get("feature")) for row in rows if not _CONDITIONS & row.keys())
+    plain = (name for words in listed for name in re.split(r"[\s,]+", words))  # as cargo splits them
     return Features(
         unconditional=tuple(dict.fromkeys((*plain, *more))),
         conditional=tuple(str(r.get("feature")) for r in rows if _CONDITIONS & r.keys() and _may_be_on(r, python)),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cartwheel.model.config.cargo_features import BUILT_OF, dependencies
 
@@ -42,10 +43,24 @@ class Dependency(Struct, frozen=True, kw_only=True):
     default: bool
 
 
-def crate_dependencies(crate: LocalCrate, tables: Iterable[str]) -> tuple[Dependency, ...]:
-    """The dependencies of a crate, on every target."""
+def crate_dependencies(
+    crate: LocalCrate, tables: Iterable[str], patches: Mapping[str, str] | None = None
+) -> tuple[Dependency, ...]:
+    """The dependencies of a crate, on every target; `patches`: folders of the crates that replace others, by name."""
     shared = crate.workspace.get("workspace", {}).get("dependencies", {})
-    return tuple(_dependency(crate, name, row, shared) for name, row in dependencies(crate.cargo, tables))
+    rows = tuple(_dependency(crate, name, row, shared) for name, row in dependencies(crate.cargo, tables))
+    return tuple(replace(row, path=row.path or patches.get(row.package, "")) for row in rows) if patches else rows
+
+
+def path_patches(root: LocalCrate) -> Mapping[str, str]:
+    """The folders of the crates that `[patch]` of the root's workspace puts in place of others, by their names."""
+    tables = (rows for rows in root.workspace.get("patch", {}).values() if isinstance(rows, Mapping))
+    return {
+        str(row.get("package", name)): normalised_folder(root.workspace_folder, row["path"])
+        for rows in tables
+        for name, row in rows.items()
+        if isinstance(row, Mapping) and isinstance(row.get("path"), str)
+    }
 
 
 def _dependency(crate: LocalCrate, name: str, row: Mapping[str, Any], shared: Mapping[str, Any]) -> Dependency:
@@ -105,8 +120,9 @@ class _Resolver:
     def __init__(self, root: LocalCrate, crates: Mapping[str, LocalCrate]) -> None:
         self._root = root
         self._crates = {**crates, root.folder: root}
+        patches = path_patches(root)
         self._rows = {
-            folder: crate_dependencies(crate, TESTED_WITH if folder == root.folder else BUILT_OF)
+            folder: crate_dependencies(crate, TESTED_WITH if folder == root.folder else BUILT_OF, patches)
             for folder, crate in self._crates.items()
         }
         self._on: dict[str, set[str]] = {}

@@ -43,7 +43,7 @@ class Manifests(Struct, frozen=True, kw_only=True):
     has_tests: bool
     """Whether there are Python files in `tests/`."""
     crates: tuple[LocalCrate, ...] = ()
-    """The extension's own crate, then the crates that it depends on by path, directly or not."""
+    """The extension's own crate, then those that it depends on by path, directly or not, and those of `[patch]`."""
     has_program: bool = False
     """Whether the crate has a binary target."""
     has_python: bool = False

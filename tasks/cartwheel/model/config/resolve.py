@@ -17,6 +17,7 @@ from cartwheel.model.config.config_checks import refuse_invalid_values, refuse_m
 from cartwheel.model.config.default_python import default_python, minimum_python
 from cartwheel.model.config.layers import SettingLayers, first
 from cartwheel.model.config.manifests import Manifests, from_git, package_name, path_in, table_name, truth
+from cartwheel.model.config.maturin_refusals import refuse_as_maturin
 from cartwheel.model.config.omissions import omissions
 from cartwheel.model.config.plan_checks import (
     refuse_cargo_keys,
@@ -177,6 +178,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     if not manifests.cargo_path and (single or own is not common):
         refuse_cargo_keys(own, once if single else Settings(), table)
     plan = _wheel_plan(manifests, once, own, common, name=name)
+    refuse_as_maturin(manifests, plan.bindings)
     targets = package_targets(manifests, once, own, common)
     if own.python and targets and all(target.triple == ANY for target in targets):
         raise ConfigError(f"{table} python: a wheel for 'any' is for every Python 3; name targets, or remove it")
