@@ -448,11 +448,17 @@ def test_hooks_of_pyinstaller_are_no_modules_and_meant(make: Callable[..., Candi
     assert findings_of("contents", make(files={"tide/other/hook-tide.py": b""}))[0].startswith("W004")
 
 
-def test_the_projects_own_settings_of_check_wheel_contents_hold(make: Callable[..., Candidate], tmp_path: Path) -> None:
-    settings = tmp_path / "pyproject.toml"
+def test_the_projects_own_settings_of_check_wheel_contents_hold_and_wrong_ones_are_refused(tmp_path: Path) -> None:
+    name, settings = "tide-0.1.0-py3-none-any.whl", tmp_path / "pyproject.toml"
+    path = wheels.wheel(tmp_path, name, {"tide/__init__.py": "", "README.md": "x"})
+    wheel = examine(path, expected=name, target=TARGETS["any"], python="py3", pyproject=str(settings))
+    settings.write_text("[tool.check-wheel-contents]\n")
+    assert [text[:4] for text in findings_of("contents", wheel)] == ["W003", "W009"]
     settings.write_text('[tool.check-wheel-contents]\nignore = "W003,W009"\n')
-    wheel = make(files={"README.md": b"x"})
-    assert findings_of("contents", planned(wheel, pyproject=str(settings))) == ()
+    assert findings_of("contents", wheel) == ()
+    settings.write_text('[tool.check-wheel-contents]\nignore = "W999"\n')
+    (line,) = findings_of("contents", wheel)
+    assert "W999" in line
 
 
 def test_a_program_may_have_no_library_and_grafted_libraries_lie_at_the_top(tmp_path: Path) -> None:

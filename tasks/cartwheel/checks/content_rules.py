@@ -42,7 +42,7 @@ def _abi3audit(it: Candidate) -> str:
     from cartwheel.process.environment import tool_environment
     from cartwheel.process.run import capture, module_command
 
-    env = tool_environment(os.environ) | {"NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
+    env = tool_environment(os.environ) | {"PYTHONUTF8": "1"}  # its log has emoji, which code pages of Windows lack
     return capture((*module_command("abi3audit"), "--report", str(it.path)), cwd=it.path.parent, env=env, ok=(0, 1))
 
 

@@ -7,7 +7,7 @@ warning into a refusal.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -127,13 +127,13 @@ def _one_release(candidates: tuple[Candidate, ...]) -> Iterator[Finding]:
     sdists = [candidate.file for candidate in candidates if not candidate.is_wheel]
     for file in sdists[1:]:
         yield Finding(file=file, rule="one-release", text=f"a second sdist beside {sdists[0]}; a release has one")
-    releases = Counter(candidate.name_and_version for candidate in candidates if candidate.name_and_version[0])
-    if len(releases) > 1:
-        usual = releases.most_common(1)[0][0]
-        for candidate in candidates:
-            if candidate.name_and_version[0] and candidate.name_and_version != usual:
-                text = f"{' '.join(candidate.name_and_version)} among files of {' '.join(usual)}"
-                yield Finding(file=candidate.file, rule="one-release", text=text)
+    valid = [candidate for candidate in candidates if any(candidate.name_and_version)]
+    releases = [candidate.name_and_version for candidate in valid]
+    usual = max(releases, key=releases.count, default=("", ""))
+    for candidate in valid:
+        if candidate.name_and_version != usual:
+            text = f"{' '.join(candidate.name_and_version)} among files of {' '.join(usual)}"
+            yield Finding(file=candidate.file, rule="one-release", text=text)
 
 
 def _same_bytes(paths: tuple[Path, ...]) -> Iterator[Finding]:
