@@ -213,7 +213,7 @@ def test_a_missing_version_or_index_is_said_with_those_that_are_there(project: P
 def test_an_index_that_is_not_reached_is_told_and_its_last_answer_serves_offline(
     project: Project, shelf: Faulty
 ) -> None:
-    assert "not known here" in project.refused("plan", "--against", "--offline")
+    assert "are not cached" in project.refused("plan", "--against", "--offline")
     hold(shelf, "gravel-0.9-py3-none-any.whl")
     project.doit("plan", "--against")
     shelf.looks[:] = [lambda post: post.answer(503)] * 9

@@ -22,9 +22,9 @@ from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.table import decode
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.provenance.attestations import Publisher, publishers, verified
+from cartwheel.provenance.attestations import Publisher, publishers, verify_attestations
 from cartwheel.provenance.build_provenance import build_provenance
-from cartwheel.stand_ins.github import ReleaseShelf
+from cartwheel.stand_ins.github import LoopbackReleases
 from support.attested_index import AttestedIndex
 from support.indexes import sdist, sha256, wheel
 from support.models import manifests, understood
@@ -258,7 +258,7 @@ def bundle(repository: str, workflow: str = "release.yml") -> bytes:
 def test_ready_and_the_pipeline_ask_the_last_release_page_for_its_bundles(
     root: Path, content: bytes, table: dict[str, object], here: bool, expected: str
 ) -> None:
-    shelf = ReleaseShelf(dict)
+    shelf = LoopbackReleases(dict)
     with shelf.open():
         for tag, name in (("v0.9", "demo"), ("v1.0", "demo.sigstore.json"), ("v1.3.0", "demo"), ("nightly", "x")):
             shelf.attach(shelf.add(tag_name=tag)["id"], name, content)
@@ -292,7 +292,7 @@ def test_publishers_are_read_as_the_index_states_them() -> None:
 )
 def test_a_damaged_provenance_document_is_refused_in_words(bundles: object) -> None:
     document = {"attestation_bundles": bundles}
-    for read in (publishers, lambda value: verified(value, "demo-1.0.tar.gz", "0" * 64)):
+    for read in (publishers, lambda value: verify_attestations(value, "demo-1.0.tar.gz", "0" * 64)):
         with pytest.raises(StepFailed, match="the index's provenance document is damaged: "):
             read(document)
 

@@ -27,7 +27,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Values
 from cartwheel.model.wheels.artifacts import artifacts
 from cartwheel.model.wheels.target import TARGETS, platform_tag
-from cartwheel.toolchain import chosen_for_backend
+from cartwheel.toolchain import choose_backend_toolchain
 from support import images
 from support.projects import DODO, FLOOR, TRIPLE, Project, environment
 from support.repositories import git, repository
@@ -500,7 +500,7 @@ def test_how_a_backend_compiles_follows_from_the_machine() -> None:
     windows = Host(system="windows", machine="amd64", libc="", glibc=(0, 0))
 
     def how(triple: str, floor: str, host: Host, declared: str = "") -> str:
-        return chosen_for_backend(TARGETS[triple], floor, declared, host).name
+        return choose_backend_toolchain(TARGETS[triple], floor, declared, host).name
 
     assert how(LINUX, "manylinux_2_36", debian) == "native"
     assert how(LINUX, "manylinux_2_28", debian) == "container"

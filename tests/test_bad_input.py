@@ -454,7 +454,8 @@ def test_an_interpreter_that_is_not_here_is_told(project: Project) -> None:
     project.edit("pebble/pyproject.toml", 'requires-python = ">=3.11"', 'requires-python = ">=3.7"')
     output = project.refused(f"build:{TRIPLE}:pebble:3.7")
     assert (
-        "Python 3.7 is not here, and maturin does not know it; install it, or correct [tool.cartwheel] python" in output
+        "Python 3.7 is not installed, and maturin does not know it; install it, or correct [tool.cartwheel] python"
+        in output
     )
 
 

@@ -22,7 +22,7 @@ from cartwheel.model.versions.release_notes import notes_of
 from cartwheel.new_version import bump_plan, refuse_taken
 from cartwheel.pipeline import read_project
 from cartwheel.repository.undo_note import NOTE, replace_with_note, undo
-from cartwheel.stand_ins.crates import CrateShelf
+from cartwheel.stand_ins.crates import LoopbackRegistry
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from cartwheel.versions.version_places import places, version_disagreements
 from support.crates import workspace
@@ -316,7 +316,7 @@ def test_a_version_of_which_a_crate_was_published_is_refused(tmp_path: Path, mon
         pytest.skip("needs cargo")
     monkeypatch.setenv("CARGO_HOME", str(tmp_path / "cargo"))
     one = workspace(tmp_path / "p", registry="house")
-    with CrateShelf().open() as shelf:
+    with LoopbackRegistry().open() as shelf:
         text = (one.root / "pebble/pyproject.toml").read_text()
         one.write("pebble/pyproject.toml", re.sub(r"publish = \[.*\]", 'publish = ["house"]', text))
         house = f'[tool.cartwheel.index.house]\nkind = "crates"\nurl = "{shelf.index}"\n'
@@ -330,7 +330,7 @@ def test_a_version_of_which_a_crate_was_published_is_refused(tmp_path: Path, mon
             bump(one.root, "minor", names=("pebble",), offline=False)
 
 
-def put(shelf: CrateShelf, name: str, version: str) -> None:
+def put(shelf: LoopbackRegistry, name: str, version: str) -> None:
     """A crate with nothing in it on the shelf."""
     manifest = f'[package]\nname = "{name}"\nversion = "{version}"\n'.encode()
     packed = io.BytesIO()

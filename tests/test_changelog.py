@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.changelog_headings import entries, headings, mirrored, version_of_title
+from cartwheel.model.versions.changelog_headings import closing_marks, entries, headings, version_of_title
 from cartwheel.model.versions.changelog_links import link_after, next_links
 from cartwheel.model.versions.release_notes import (
     changelog_for_release,
@@ -606,8 +606,8 @@ def test_an_entry_inside_another_counts_if_its_title_can_mean_nothing_else() -> 
     assert notes_of("## 1.0\n\n- y\n\n## Next\n\n- x\n", "unreleased") == "- x"
     assert notes_of("## 1.0\n\n- y\n\n### Next\n\n- x\n", "unreleased") == ""
     assert version_of_title("words") == ""
-    assert mirrored("*`[") == "]`*"
-    assert mirrored("*\\[") == "\\]*"
+    assert closing_marks("*`[") == "]`*"
+    assert closing_marks("*\\[") == "\\]*"
 
 
 @pytest.mark.parametrize(

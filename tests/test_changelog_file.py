@@ -14,14 +14,14 @@ from cartwheel.model.project import Package
 from cartwheel.versions.changelog_file import (
     Changelog,
     changelog_of,
+    draft_from_commits,
     needs_entry,
     notes_for_tag,
-    offer,
     package_notes,
     unnamed_tool,
     without_entry,
 )
-from cartwheel.versions.changelog_release import released_changelogs
+from cartwheel.versions.changelog_release import changelogs_of_release
 from support.models import manifests, understood
 from support.repositories import git, repository
 from support.version_workspace import TODAY, contents, project
@@ -228,10 +228,10 @@ def test_the_tags_of_another_package_do_not_bound_the_commits(tmp_path: Path) ->
     one = replace(package({"from": "commits"}), tag="{name}-{version}", bump_message="{name}: {version}\n\nBody")
     assert package_notes(root, one) == "- newest\n- 1.2.0 again\n- newer"
     subjects = ("newest", "demo: 1.2.0 again", "demo, other: 1.2.0", "demo: 1.2.0", "newer")
-    assert offer(root, one) == "\n".join(f"- {subject}" for subject in subjects)
-    assert offer(root, one, ignored=("demo-*",)).splitlines()[-1] == "- older"
+    assert draft_from_commits(root, one) == "\n".join(f"- {subject}" for subject in subjects)
+    assert draft_from_commits(root, one, ignored=("demo-*",)).splitlines()[-1] == "- older"
     commits(root, "elsewhere", folder="sub")
-    assert offer(root, replace(one, folder="sub")) == "- elsewhere"
+    assert draft_from_commits(root, replace(one, folder="sub")) == "- elsewhere"
 
 
 # Missing entries ------------------------------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ LINKED = "## [Unreleased]\n\n- x\n\n## [1.2.0] - 2026-01-02\n\n- y\n\n[Unrelease
 
 def released(root: Path, *packages: Package, version: str = "1.3.0") -> tuple[Mapping[str, bytes | None], list[str]]:
     """The changelogs of a new version, and what is said of them."""
-    files, lines = released_changelogs(root, packages or (package(),), version, TODAY, ("v1.9.0",))
+    files, lines = changelogs_of_release(root, packages or (package(),), version, TODAY, ("v1.9.0",))
     return files, list(lines)
 
 

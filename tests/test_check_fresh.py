@@ -10,7 +10,14 @@ import pytest
 from cartwheel.commands.doctor import TargetReadiness, as_text
 from cartwheel.machine import interpreters
 from cartwheel.machine.host import Host
-from cartwheel.machine.interpreters import Interpreter, NoInterpreter, cannot_run, native_interpreter, reasons, some
+from cartwheel.machine.interpreters import (
+    Interpreter,
+    NoInterpreter,
+    any_interpreter,
+    cannot_run,
+    native_interpreter,
+    reasons,
+)
 from cartwheel.model.check_report import TestRun
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.target import TARGETS
@@ -53,7 +60,9 @@ def test_an_interpreter_that_is_not_installed_is_a_reason() -> None:
     assert native_interpreter(TARGETS["any"], "", "pypy3.99", ENV) == NoInterpreter(
         why="PyPy 3.99 is not installed here", install="pypy3.99"
     )
-    assert some("abi3", "3.98", ENV) == NoInterpreter(why="Python 3.98 or newer is not installed here", install="3.98")
+    assert any_interpreter("abi3", "3.98", ENV) == NoInterpreter(
+        why="Python 3.98 or newer is not installed here", install="3.98"
+    )
     assert isinstance(native_interpreter(TARGETS["any"], "", "py3", ENV), Interpreter)
 
 
@@ -81,7 +90,7 @@ def test_the_oldest_python_of_a_wheel_is_in_its_tags(name: str, minimum: str) ->
 
 def python3() -> Interpreter:
     """The one that every machine with these tests has."""
-    interpreter = some("py3", "3.11", ENV)
+    interpreter = any_interpreter("py3", "3.11", ENV)
     assert isinstance(interpreter, Interpreter)
     return interpreter
 

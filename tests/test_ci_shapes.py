@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cartwheel.repository.git import Repository
-from cartwheel.stand_ins.crates import CrateShelf
-from cartwheel.stand_ins.github import ReleaseShelf
+from cartwheel.stand_ins.crates import LoopbackRegistry
+from cartwheel.stand_ins.github import LoopbackReleases
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support.act_forge import ACT, Forge, builds, succeeded
 from support.boulder import TOKEN, on, shared
@@ -90,7 +90,7 @@ def test_a_tag_makes_a_page_with_generated_notes_and_an_index_gets_files_only_on
         with Repository(remote) as repo:
             return dict(repo.tags())
 
-    page = ReleaseShelf(tags)
+    page = LoopbackReleases(tags)
     with LoopbackIndex(tmp_path / "shelf", name="shelf", password=TOKEN, private=True) as shelf, page.open():
         project = pure(tmp_path / "project")
         table = ON_REQUEST.format(page=page.base, url=shelf.url, simple=shelf.simple, install=INSTALL)
@@ -316,7 +316,7 @@ CORE = '[package]\nname = "pebble-core"\nversion = "1.0.0"\nedition = "2021"\nde
 @needs_cargo
 def test_crates_and_wheels_go_to_feeds_of_ones_own_and_a_target_without_a_toolchain_is_skipped(tmp_path: Path) -> None:
     feed = LoopbackIndex(tmp_path / "feed", name="feed", password=TOKEN, private=True)
-    with feed, CrateShelf(token=TOKEN).open() as crates:
+    with feed, LoopbackRegistry(token=TOKEN).open() as crates:
         project = workspace_of_crates(tmp_path / "project", feed, crates)
         secrets = {"CARTWHEEL_INDEX_FEED_TOKEN": TOKEN, "CARTWHEEL_INDEX_CRATE_FEED_TOKEN": TOKEN}
         home = {"CARGO_HOME": str(tmp_path / "cargo")}  # cargo keeps downloads by host, and each run has another port
@@ -336,7 +336,7 @@ def test_crates_and_wheels_go_to_feeds_of_ones_own_and_a_target_without_a_toolch
         assert TOKEN not in again.output
 
 
-def workspace_of_crates(folder: Path, feed: LoopbackIndex, crates: CrateShelf) -> Project:
+def workspace_of_crates(folder: Path, feed: LoopbackIndex, crates: LoopbackRegistry) -> Project:
     repository(folder)
     project = Project(folder)
     floor = f'floor = "{FLOOR}"\n' if FLOOR else ""

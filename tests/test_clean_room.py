@@ -12,7 +12,7 @@ import pytest
 
 from cartwheel.process import environment
 from cartwheel.testing.installers import installer_variables
-from cartwheel.toolchain.sccache import wrapped_by_user
+from cartwheel.toolchain.sccache import user_wrapper_environment
 from support.projects import committed, with_crate
 
 SECRETS = {
@@ -116,7 +116,7 @@ def test_a_wrapper_of_the_user_gets_the_settings_of_sccache_if_it_is_sccache(
     work: Any = SimpleNamespace(root=tmp_path, snapshot=SimpleNamespace(environ=PLAIN), announce=print)
     env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     env = {name: value for name, value in env.items() if "WRAPPER" not in name} | {variable: wrapper}
-    assert wrapped_by_user(env, work) == shared
+    assert user_wrapper_environment(env, work) == shared
 
 
 @pytest.mark.parametrize(

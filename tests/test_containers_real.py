@@ -269,7 +269,7 @@ def test_what_is_missing_in_a_container_or_keeps_it_from_starting_is_told(podman
     assert "it has cp311-cp311: take '3.12' out" in output
     project.edit("pyproject.toml", image, "localhost/no-such-image:1")
     output = project.doit(task, env=podman.env, code=1)
-    assert "the image localhost/no-such-image:1 is not here, and cannot be fetched: " in output
+    assert "the image localhost/no-such-image:1 is not on this machine, and cannot be fetched: " in output
     project.edit("pyproject.toml", "localhost/no-such-image:1", podman.debian("amd64") + "@sha256:" + "0" * 64)
     assert "cannot be fetched" in project.doit(task, env=podman.env, code=1)
 

@@ -66,7 +66,7 @@ class Scripted:
     judged: tuple[Item, ...] = ()
     asked_about: list[Answer] = field(default_factory=list)
 
-    def alone(self) -> nullcontext[None]:
+    def session(self) -> nullcontext[None]:
         return nullcontext()
 
     def items(self, files: Sequence[Item]) -> tuple[Item, ...]:

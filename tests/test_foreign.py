@@ -143,7 +143,7 @@ def manifests_with(m: Any, pyproject: Mapping[str, Any]) -> Any:
 def test_a_machine_runs_some_wheels_of_another_kind_if_such_an_interpreter_is_here(
     host: Host, triple: str, python: str, request_: str
 ) -> None:
-    assert interpreters._besides(TARGETS[triple], python, host) == request_
+    assert interpreters._compatible_request(TARGETS[triple], python, host) == request_
 
 
 def program(path: Path, text: str) -> Path:

@@ -22,8 +22,9 @@ from cartwheel.destinations.release_page import SUMS, PageSpec, archive_stem, ex
 from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.destination import api_of, is_prerelease, may_receive_the_token, repository_at
+from cartwheel.model.destination import api_of, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.versions.version import is_prerelease
 from cartwheel.model.wheels.artifacts import report_mark
 from cartwheel.stand_ins.github import GitHubRequest
 from support.ci_projects import alone
@@ -82,7 +83,7 @@ class Run:
     def wait_until_visible(self, spec: PageSpec) -> tuple[str, ...]:
         page = self.page(spec)
         clock = iter(range(0, 10**6, 15))
-        with page.alone():
+        with page.session():
             items = page.items(items_of(spec))
             return wait_until_visible(
                 page, items, say=self.lines.append, wait=self.slept.append, clock=lambda: float(next(clock))
@@ -694,7 +695,7 @@ def test_a_report_of_this_commit_is_added_to_the_page_and_another_is_not(
     for commit, sent in (("e" * 40, False), (HEAD, True), (HEAD, True)):
         page.write_text(f"<head>{report_mark(commit)}<p>made at {commit[0]}", "utf-8")
         destination = GitHubRelease(Api(run.place(), run.environ), spec, say=run.lines.append, release=release)
-        with destination.alone():
+        with destination.session():
             destination.prepare(destination.look(items_of(spec)))
             for item in items_of(spec) if not sent else ():
                 destination.send(item)
@@ -703,7 +704,7 @@ def test_a_report_of_this_commit_is_added_to_the_page_and_another_is_not(
     assert run.lines.count(f"{name}: sent") == 1, "it is compared with nothing, and sent once"
     (tmp_path / ".cartwheel/reproduced.txt").write_text("same", "utf-8")
     destination = GitHubRelease(Api(run.place(), run.environ), spec, say=run.lines.append, release=release)
-    with destination.alone():
+    with destination.session():
         destination.prepare(destination.look(items_of(spec)))
         destination.finish(items_of(spec))
     result = shelf.files("v1.0")[f"{archive_stem(project.packages[0])}-reproduced.txt"]

@@ -555,7 +555,7 @@ def test_all_findings_of_all_files_come_at_once_and_a_rule_can_be_left_out(tmp_p
     bad = METADATA + "Classifier: Topic :: Wheels\nRequires-Dist: x @ https://a.example/x\n"
     files = [wheel(tmp_path, metadata=bad), sdist(tmp_path, metadata=bad)]
     assert len(findings(files)) == 4
-    assert {finding.rule for finding in findings(files, besides=("classifiers",))} == {"direct-url"}
+    assert {finding.rule for finding in findings(files, waived=("classifiers",))} == {"direct-url"}
 
 
 def test_every_rule_has_a_dated_source_and_a_name_of_its_own() -> None:

@@ -288,7 +288,7 @@ def test_a_copy_of_a_directory_at_any_moment_of_its_build_gives_the_same_library
     slots = Slots(2)
     for turn in (1, 2):
         first, second = directory(turn, "3.11"), directory(turn, "3.12")
-        with slots.alone(f"build in {first.path}"):
+        with slots.exclusive(f"build in {first.path}"):
             running = cargo(first)
             time.sleep(draw.uniform(0, 1.1) * seconds)
             killer = threading.Timer(draw.uniform(0, 0.05), running.kill)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.filesystem.named_files import command_words, named_in, words_of, words_of_source
+from cartwheel.filesystem.named_files import command_words, named_files, words_of, words_of_source
 from cartwheel.inputs import git_reads
 
 
@@ -50,7 +50,7 @@ def root(tmp_path: Path) -> Path:
 def test_words_name_files_of_the_project(
     root: Path, words: tuple[str, ...], files: tuple[str, ...], folders: tuple[str, ...]
 ) -> None:
-    names = named_in(words, (root,), root)
+    names = named_files(words, (root,), root)
     assert (names.files, names.folders) == (files, folders)
 
 
@@ -60,7 +60,7 @@ def test_a_setting_is_read_by_spaces_and_by_the_sign_between_encoded_flags(root:
 
 
 def test_a_path_is_taken_from_each_place(root: Path) -> None:
-    assert named_in(("wrap.sh", "deep/x.txt"), (root, root / "tools"), root).files == (
+    assert named_files(("wrap.sh", "deep/x.txt"), (root, root / "tools"), root).files == (
         "tools/deep/x.txt",
         "tools/wrap.sh",
     )
@@ -78,7 +78,7 @@ def test_a_path_is_taken_from_each_place(root: Path) -> None:
     ],
 )
 def test_a_command_or_a_script_asks_git(text: str, names: set[str]) -> None:
-    assert set(git_reads.named_in_commands([text])) == names
+    assert set(git_reads.facts_in_commands([text])) == names
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_program_reads_files_that_the_command_does_not_name(
     for name, text in texts.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert named_in(command_words(command), (tmp_path,), tmp_path).files == files
+    assert named_files(command_words(command), (tmp_path,), tmp_path).files == files
 
 
 @pytest.mark.parametrize(
@@ -140,4 +140,4 @@ def test_words_of_a_message_are_no_folders() -> None:
     ],
 )
 def test_a_source_asks_git(source: str, names: set[str] | None) -> None:
-    assert set(git_reads.named_in_sources([source])) == ({git_reads.COMMIT, *names} if names is not None else set())
+    assert set(git_reads.facts_in_sources([source])) == ({git_reads.COMMIT, *names} if names is not None else set())

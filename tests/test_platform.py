@@ -14,7 +14,7 @@ from cartwheel.ci.annotations import Annotation, annotations_in, plain_line
 from cartwheel.ci.ci_output import MOST, CiOutput
 from cartwheel.ci.ci_systems import CI_SYSTEMS, PLAIN, ci_system
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.screen import folded
+from cartwheel.screen import fold_line
 from cartwheel.summary import page, summary_table
 from support.projects import TRIPLE, Project, pure, with_crate
 
@@ -408,11 +408,11 @@ def test_in_a_terminal_narrower_than_the_table_the_facts_are_below_each_file() -
 
 def test_a_long_note_is_broken_between_words_where_each_fits() -> None:
     note = "      publish:pypi:pebble: rehearsal: a-file-name.whl: sent to pypi"
-    assert folded(note, 0) == folded(note, 80) == note, "a pipe, and a wide terminal"
-    assert folded(note, 40).splitlines() == [
+    assert fold_line(note, 0) == fold_line(note, 80) == note, "a pipe, and a wide terminal"
+    assert fold_line(note, 40).splitlines() == [
         "      publish:pypi:pebble: rehearsal:", "        a-file-name.whl: sent to pypi",
     ]  # fmt: skip
-    assert folded(note, 20) == note, "a word is wider than the terminal"
+    assert fold_line(note, 20) == note, "a word is wider than the terminal"
 
 
 # A run ---------------------------------------------------------------------------------------------------------------

@@ -248,7 +248,7 @@ def test_a_task_of_the_project_s_own_keeps_what_doit_keeps_of_it(folder: Path) -
 @pytest.mark.parametrize("key", ["deps:", "_values_:", "result:"])
 def test_a_task_of_which_nothing_is_kept_leaves_no_file(folder: Path, key: str) -> None:
     records = backend(folder)
-    records.set(OWN, "checker:", "Edges")
+    records.set(OWN, "checker:", "OrderOnly")
     records.set(OWN, "deps:", [])
     assert not records.path(OWN).exists()
     if key != "deps:":

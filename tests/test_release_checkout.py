@@ -17,7 +17,7 @@ from cartwheel import tag
 from cartwheel.model.record import Dependencies, Record, to_json
 from cartwheel.pipeline import read_project
 from cartwheel.process.environment import TREE
-from cartwheel.release_checkout import ReleaseCheckout, differences, take_over
+from cartwheel.release_checkout import ReleaseCheckout, copy_results, differences
 from cartwheel.repository.clones import _submodule_address, clean_checkout, scratch_clone
 from cartwheel.repository.git import Repository
 from support.indexes import Faulty, faulty
@@ -133,7 +133,7 @@ def test_files_of_an_earlier_version_go_when_the_checkouts_record_replaces_their
     (here / "dist/edited-1.0.whl").write_text("somebody's own")
     later = (here / ".cartwheel/records/build/any.json").stat().st_mtime_ns + 1_000_000
     os.utime(checkout / ".cartwheel/records/build/any.json", ns=(later, later))
-    take_over(checkout, here)
+    copy_results(checkout, here)
     names = sorted(path.name for path in (here / "dist").iterdir())
     assert names == ["edited-1.0.whl", "edited-2.0.whl", "plain-2.0.whl"]
 

@@ -14,7 +14,7 @@ from cartwheel.commands.audit import AuditedFile, problems
 from cartwheel.commands.reproduce import _about, tag_and_version
 from cartwheel.filesystem.binaries import symbol_names
 from cartwheel.provenance.comparison import differences
-from cartwheel.provenance.tag_contents import SourceMatch, blobs, compared, first_tag, tag_candidates
+from cartwheel.provenance.tag_contents import SourceMatch, blobs, compare_with_commit, first_tag, tag_candidates
 from cartwheel.provenance.wheel_files import rewrite
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from cartwheel.toolchain.recorded_rust import recorded_commit
@@ -209,7 +209,7 @@ def test_source_files_that_a_tag_does_not_have_are_named(tmp_path: Path) -> None
         ("demo-1.0/src/demo.py", b"x = 1\n"), ("demo-1.0/added.py", b"import os\n"), ("demo-1.0/empty.py", b""),
         ("demo-1.0.dist-info/METADATA.txt", b"Name: demo\n"),
     ]  # fmt: skip
-    assert compared(rows, ids) == SourceMatch(known=1, other=("demo-1.0/added.py",))
+    assert compare_with_commit(rows, ids) == SourceMatch(known=1, other=("demo-1.0/added.py",))
 
 
 def test_the_tag_of_the_attested_commit_comes_before_one_of_the_usual_form() -> None:

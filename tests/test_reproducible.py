@@ -183,8 +183,8 @@ def facts(project: str) -> sbom.Facts:
 
 @pytest.mark.parametrize("project", ["/home/me/demo", "/builds/x/y z"])
 def test_a_bill_of_materials_is_the_same_in_every_folder_and_names_none(project: str) -> None:
-    document = sbom.normalised(maturins(project), facts(project))
-    assert document == sbom.normalised(maturins("/elsewhere"), facts("/elsewhere"))
+    document = sbom.reproducible_bill(maturins(project), facts(project))
+    assert document == sbom.reproducible_bill(maturins("/elsewhere"), facts("/elsewhere"))
     assert project not in json.dumps(document)
     assert "file://" not in json.dumps(document)
     refs = set(sbom._references(document))
@@ -193,19 +193,21 @@ def test_a_bill_of_materials_is_the_same_in_every_folder_and_names_none(project:
 
 
 def test_a_bill_of_materials_on_windows_names_no_drive() -> None:
-    document = sbom.normalised(maturins("/D:/a/demo"), facts("D:/a/demo"))
-    assert document == sbom.normalised(maturins("/elsewhere"), facts("/elsewhere"))
+    document = sbom.reproducible_bill(maturins("/D:/a/demo"), facts("D:/a/demo"))
+    assert document == sbom.reproducible_bill(maturins("/elsewhere"), facts("/elsewhere"))
 
 
 def test_crates_that_only_another_target_uses_are_not_in_the_bill() -> None:
-    document = sbom.normalised(maturins("/p"), facts("/p"))
+    document = sbom.reproducible_bill(maturins("/p"), facts("/p"))
     assert [row["name"] for row in document["components"]] == ["core", "sha2"]
     assert document["metadata"]["properties"] == [{"name": "cdx:rustc:sbom:target:triple", "value": LINUX}]
 
 
 def test_two_crates_outside_the_repository_with_one_name_keep_two_references() -> None:
     document = {"components": [{"bom-ref": f"path+file:///{place}/core#1.0", "name": "core"} for place in "ab"]}
-    rows = sbom.normalised(document, facts("/p").__class__(name="d", version="1", moment=0, project="/p"))["components"]
+    rows = sbom.reproducible_bill(document, facts("/p").__class__(name="d", version="1", moment=0, project="/p"))[
+        "components"
+    ]
     assert [row["bom-ref"] for row in rows] == ["path+file:core#1.0", "path+file:core~2#1.0"]
 
 
@@ -250,5 +252,5 @@ def test_bills_are_valid_by_the_schema_of_cyclonedx(tmp_path: Path) -> None:
     contents = {"demo-1.0.dist-info/RECORD": b"", "demo/_vendor/six.py": b"", "demo.libs/libz-0f1e2d3c.so.1": b""}
     combined = sbom.with_grafted(sbom.with_bill(contents, facts("/p")), contents)
     own = json.loads(combined["demo-1.0.dist-info/sboms/demo.cyclonedx.json"])
-    for document in (own, sbom.normalised(maturins("/p"), facts("/p"))):
+    for document in (own, sbom.reproducible_bill(maturins("/p"), facts("/p"))):
         assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(json.dumps(document)) is None

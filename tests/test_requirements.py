@@ -121,7 +121,7 @@ def test_crates_that_are_not_fetched_are_no_lack(tmp_path: Path) -> None:
     sources = CompiledSources(package=package, wheel=wheel)
     snapshot = DiskSnapshot(tmp_path, {"PATH": "", "CARGO_HOME": str(tmp_path / "cargo")}, version_of)
     assert sources.crates(snapshot) == ("pyo3",), "what the manifest names, and nothing that only the lock holds"
-    assert sources.unfetched(snapshot)
+    assert sources.lacks_crates(snapshot)
 
 
 @pytest.mark.parametrize(

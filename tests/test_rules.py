@@ -316,7 +316,7 @@ def built(
         artifact=Distribution(file=file, kind="wheel", size=1, prefix=INFO, texts={"WHEEL": tags.encode()}),
         plan=Plan(**planned),  # type: ignore[arg-type]
         name=WheelName.parse(file),
-        entries=tuple(WheelEntry(path=path, size=1, sha256="x") for path in paths),
+        entries=tuple(WheelEntry(path=path, size=1, hash="sha256=x") for path in paths),
         binaries=binaries,
     )
 
@@ -533,9 +533,9 @@ def test_what_project_declares_is_judged_before_a_build(
 
 def test_rows_after_a_signature_are_compared_with_record() -> None:
     entries = (
-        WheelEntry(path=f"{INFO}RECORD.jws", size=1, sha256="x"),
-        WheelEntry(path="b", size=1, sha256="y"),
-        WheelEntry(path="a", size=1, sha256="z"),
+        WheelEntry(path=f"{INFO}RECORD.jws", size=1, hash="x"),
+        WheelEntry(path="b", size=1, hash="y"),
+        WheelEntry(path="a", size=1, hash="z"),
     )
     record = f"a,sha256=other,1\n{INFO}RECORD.jws,sha256=q,1\n".encode()
     candidate = replace(file(texts={"RECORD": record}), entries=entries)

@@ -28,7 +28,7 @@ from cartwheel.destinations.worker import Worker
 from cartwheel.pipeline import STAGES, read_project
 from cartwheel.process.step_log import StepLog
 from cartwheel.reporter import repeat_command
-from cartwheel.screen import LiveScreen, PlainScreen, WorkingStep, duration, screen_of, styled, working_line
+from cartwheel.screen import LiveScreen, PlainScreen, WorkingStep, duration, screen_of, style_line, working_line
 from cartwheel.stand_ins.stub_server import StubRequest, served_address
 from cartwheel.summary import next_command, slowest
 from support.deliveries import item_of
@@ -80,9 +80,9 @@ def test_a_place_in_the_compilers_words_is_a_link(tmp_path: Path) -> None:
     file = tmp_path / "lib.rs"
     file.write_text("")
     places = {"src/lib.rs": file}
-    text = styled("   --> src/lib.rs:10:5", places.get)
+    text = style_line("   --> src/lib.rs:10:5", places.get)
     assert [(span.start, span.end, span.style) for span in text.spans] == [(7, 22, f"link {file.as_uri()}")]
-    assert not styled("   --> /rustc/library/core.rs:10:5", places.get).spans
+    assert not style_line("   --> /rustc/library/core.rs:10:5", places.get).spans
 
 
 # counts --------------------------------------------------------------------------------------------------------------

@@ -844,7 +844,7 @@ def test_old_entries_are_pruned_and_others_stay(server: Registry, tmp_path: Path
 
 def test_a_date_without_a_zone_is_one_of_utc(filled: Registry) -> None:
     edited_manifest(annotations={"org.opencontainers.image.created": "2026-01-01T00:00:00"})(filled)
-    assert entries.created(next(iter(filled.manifests.values()))).isoformat() == "2026-01-01T00:00:00+00:00"
+    assert entries.creation_time(next(iter(filled.manifests.values()))).isoformat() == "2026-01-01T00:00:00+00:00"
 
 
 def test_a_damaged_entry_does_not_keep_the_others_from_being_pruned(server: Registry, tmp_path: Path) -> None:

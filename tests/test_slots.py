@@ -21,7 +21,7 @@ from cartwheel.process.capacity import Capacity, capacity
 from cartwheel.process.slots import Slots
 from cartwheel.toolchain import CARGO_TEE, TOOLCHAINS, Toolchain, cargo_directories
 from cartwheel.toolchain.cargo_directories import CargoDirectory
-from cartwheel.toolchain.cargo_tee import linked_by_zig_alone, with_open_jobserver
+from cartwheel.toolchain.cargo_tee import limit_zig_linker, with_open_jobserver
 from support.models import crate, manifests, understood
 
 LINUX, MUSL, WINDOWS = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "x86_64-pc-windows-gnu"
@@ -163,14 +163,14 @@ def test_who_waits_ends_when_the_run_is_told_to_stop(tmp_path: Path, waiting: st
     def wait() -> None:
         held.wait()
         try:
-            with slots.compiling() if waiting == "compile" else slots.alone("place"):
+            with slots.compiling() if waiting == "compile" else slots.exclusive("place"):
                 pass
         except run.Interrupted as error:
             errors.append(error)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    with slots.compiling(), slots.alone("place"):
+    with slots.compiling(), slots.exclusive("place"):
         held.set()
         stop.set()
         thread.join(10)
@@ -179,7 +179,7 @@ def test_who_waits_ends_when_the_run_is_told_to_stop(tmp_path: Path, waiting: st
 
 def test_a_name_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     slots = Slots(2)
-    with slots.alone("a"), slots.alone("b"):
+    with slots.exclusive("a"), slots.exclusive("b"):
         assert not slots.free("a")
         assert slots.free("c")
     assert slots.free("a")
@@ -262,7 +262,7 @@ def test_a_variant_does_not_wait_for_its_own_variant_if_another_is_finished(tmp_
     filled(directory(tmp_path, python="3.11"))
     busy = filled(directory(tmp_path, python="3.11-small"))
     (directory(tmp_path, python="3.11").path / "plain").write_text("")
-    with slots.alone(str(busy.path)):
+    with slots.exclusive(str(busy.path)):
         assert "plain" in begun(directory(tmp_path, python="3.12-small"), slots)
 
 
@@ -441,7 +441,7 @@ def test_a_build_is_not_copied_before_its_compilers_run(tmp_path: Path, state: s
 def test_a_later_build_waits_for_the_copies_of_an_earlier_one(tmp_path: Path) -> None:
     slots = Slots(2)
     shared = directory(tmp_path, python="all", early=True)
-    with slots.alone(str(shared.path)):  # as a copy holds it
+    with slots.exclusive(str(shared.path)):  # as a copy holds it
         begin: list[set[str]] = []
         thread = waiting_for(shared, slots, begin)
         thread.join(0.3)
@@ -485,7 +485,7 @@ LINKED = ["-C", f"linker={ZIG['CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER']}"]
 )
 def test_zig_for_this_very_machine_links_the_result_alone(words: list[str], arguments: list[str]) -> None:
     started = ["rustc", "--target", LINUX]
-    assert linked_by_zig_alone([*started, *words], ZIG) == ([*started, *arguments], {"HOME": "/home/me"})
+    assert limit_zig_linker([*started, *words], ZIG) == ([*started, *arguments], {"HOME": "/home/me"})
 
 
 @pytest.mark.parametrize(
@@ -499,4 +499,4 @@ def test_zig_for_this_very_machine_links_the_result_alone(words: list[str], argu
     ],
 )
 def test_any_other_cargo_is_told_what_maturin_says(arguments: list[str], output: dict[str, str]) -> None:
-    assert linked_by_zig_alone(arguments, ZIG | output) == (arguments, ZIG | output)
+    assert limit_zig_linker(arguments, ZIG | output) == (arguments, ZIG | output)

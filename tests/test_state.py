@@ -257,7 +257,7 @@ def test_a_file_whose_time_is_not_yet_over_is_read_again_by_the_next_run(tmp_pat
     os.utime(tmp_path / "file", (time.time() + 60, time.time() + 60))
     for _ in range(2):
         digests = Digests(tmp_path / "memory", tmp_path)
-        assert digests("file") == digests.again("file")
+        assert digests("file") == digests.digest_now("file")
         digests.save()
         assert digests.reads == 1
 
@@ -268,7 +268,7 @@ def test_a_file_that_has_settled_is_read_once(tmp_path: Path) -> None:
     wait_for(lambda: time.time() - path.stat().st_ctime > 0.1)
     for reads in (1, 0, 0):
         digests = Digests(tmp_path / "memory", tmp_path)
-        assert digests("file") == digests.again("file")
+        assert digests("file") == digests.digest_now("file")
         digests.save()
         assert digests.reads == reads
 

@@ -15,13 +15,13 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import (
     has_one_field,
     highest,
+    pattern_value,
     pep440,
-    same,
     semver,
     tag_name,
+    version_difference,
     version_in,
     version_spans,
-    written_as,
     wrong_tag_form,
 )
 from cartwheel.repository.scm_version import why_no_tag
@@ -97,10 +97,10 @@ def test_a_post_release_is_a_python_version_all_the_same() -> None:
 
 
 def test_two_spellings_of_one_version_are_the_same() -> None:
-    assert same("1.2.0-alpha.1", "1.2.0a1") == ()
-    assert same("one", "one") == ()
-    assert same("1.2.0", "1.2.1") == ("'1.2.0' is not '1.2.1'",)
-    assert same("one", "1.2.0") == (f"version 'one': {NOTHING_EQUAL}",)
+    assert version_difference("1.2.0-alpha.1", "1.2.0a1") == ()
+    assert version_difference("one", "one") == ()
+    assert version_difference("1.2.0", "1.2.1") == ("'1.2.0' is not '1.2.1'",)
+    assert version_difference("one", "1.2.0") == (f"version 'one': {NOTHING_EQUAL}",)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_pattern_finds_each_version_between_its_parts() -> None:
         assert version_spans("a\n{version}\nb", text) == (span,)
     assert version_spans("a.{version}", "ab1.0") == version_spans("1.0", "1.0") == ()
     for field, written in (("{version}", "1.2.0-alpha.1"), ("{pep440}", "1.2.0a1"), ("{semver}", "1.2.0-alpha.1")):
-        assert written_as(f"x = {field};", "1.2.0-alpha.1") == written
+        assert pattern_value(f"x = {field};", "1.2.0-alpha.1") == written
         assert has_one_field(field)
         assert not has_one_field(field + field)
 

@@ -22,7 +22,7 @@ from cartwheel.filesystem.files import disk_error_in_words
 from cartwheel.filesystem.read_set import relative_name, without_verbatim_prefix
 from cartwheel.inputs import wheel_tree
 from cartwheel.inputs.wheel_tree import packed_files
-from cartwheel.process.command_words import shown_command, split_command
+from cartwheel.process.command_words import shell_text, split_command
 from cartwheel.process.exit_codes import exit_code_in_words
 
 
@@ -178,13 +178,13 @@ def test_a_file_of_the_project_has_one_name_however_its_path_is_written(tmp_path
     ],
 )
 def test_a_command_is_shown_with_the_quotes_of_the_shell(argv: tuple[str, ...], posix: str, windows: str) -> None:
-    assert shown_command(argv, windows=False) == posix
-    assert shown_command(argv, windows=True) == windows
+    assert shell_text(argv, windows=False) == posix
+    assert shell_text(argv, windows=True) == windows
 
 
 def test_a_shown_command_is_parsed_by_a_program_as_it_was(tmp_path: Path) -> None:
     words = ("a b", 'c"d', "e\\", "f g\\", '\\"', "", "ö&^|<>()!,;='")
-    printing = shown_command((sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))", *words))
+    printing = shell_text((sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))", *words))
     done = subprocess.run(printing if os.name == "nt" else ["sh", "-c", printing], capture_output=True, check=True)
     assert ast.literal_eval(done.stdout.decode()) == [*words]
 

@@ -75,37 +75,37 @@ class PerformStep(BaseAction):  # type: ignore[misc]
             return TaskFailed(str(error)) if self._started else NotStarted(str(error))
         except CartwheelError as error:
             context.failed.set()
-            outward = context.project.rehearsed and self.step.always
-            return TaskFailed(f"{_REHEARSED if outward else ''}{error}")
+            to_stand_in = context.project.rehearsed and self.step.always
+            return TaskFailed(f"{_REHEARSED if to_stand_in else ''}{error}")
         except OSError as error:
             context.failed.set()
             return TaskFailed(disk_error_in_words(error))
         return None
 
     def _execute(self) -> None:
-        self._go_on()
+        self._raise_if_stopped()
         context, step = self.context, self.step
-        if self._alone() and step.name.split(":")[0] in _NEVER_ALONE:
+        if self._is_single() and step.name.split(":")[0] in _NEVER_ALONE:
             raise StepFailed("--single leaves out what must have passed before it; run it without")
         context.begin()
         if not step.always and not self.judgement.reasons():
             return  # the run that this one waited for has done it
-        if context.nothing_may_be_built and (step.heavy or step.ships):
+        if context.builds_forbidden and (step.heavy or step.ships):
             why = "; ".join(self.judgement.reasons()[:3])
             raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
         if self._is_in_cache():
             return
         if step.blocked:
             raise StepFailed(step.blocked)
-        for lack in (step.unset, step.lacks):
-            if lack and (lacking := lack(context.snapshot)):
-                raise StepFailed(lacking)
+        for missing in (step.unset, step.lacks):
+            if missing and (reason := missing(context.snapshot)):
+                raise StepFailed(reason)
         with (
-            context.slots.alone("publish") if step.name.startswith("publish:") else nullcontext(),
+            context.slots.exclusive("publish") if step.name.startswith("publish:") else nullcontext(),
             step.reserve(context.slots, context.root) if step.reserve else nullcontext(),
             context.slots.compiling() if step.heavy else context.slots.light() as shared,
         ):
-            self._go_on()
+            self._raise_if_stopped()
             self._started = True
             self._perform(shared)
 
@@ -121,14 +121,14 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         context.announce(f"{step.name}: from the shared cache")
         return True
 
-    def _go_on(self) -> None:
+    def _raise_if_stopped(self) -> None:
         """Raises `Interrupted` if the run was stopped, `_OtherFailed` if another step failed and the run ends."""
         if run.STOP.is_set():
             raise run.Interrupted
         if self.context.failed.is_set() and not self.context.keep_going:
             raise _OtherFailed
 
-    def _alone(self) -> bool:
+    def _is_single(self) -> bool:
         """Whether doit runs with `--single`, without the steps before this one."""
         return self.task is not None and bool(self.step.after) and not self.task.task_dep
 
@@ -145,28 +145,28 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         context.records.drop(step.name)
         for path in step.makes:
             delete_file(context.root / path)
-        needs = {path: snapshot.files.again(path) for path in step.needs}
+        needs = {path: snapshot.files.digest_now(path) for path in step.needs}
         missing = sorted(path for path, digest in needs.items() if not digest)
         if missing:
             raise StepFailed(f"{step.name} needs {', '.join(missing)}, which no earlier step has made")
         with _Scratch(context.root / ".cartwheel" / "scratch" / step.name.replace(":", "-")) as scratch:
             log = self._log()
-            begin = _REHEARSED if context.project.rehearsed else ""
+            prefix = _REHEARSED if context.project.rehearsed else ""
             work = Work(
                 root=context.root, scratch=scratch, log=log, snapshot=snapshot, before=before,
                 named=context.named, slots=shared,
-                announce=lambda text: context.announce(f"{step.name}: {begin}{text}"), note=context.note,
+                announce=lambda text: context.announce(f"{step.name}: {prefix}{text}"), note=context.note,
             )  # fmt: skip
             generated: tuple[str, ...] = ()
             with context.shown_at_work(step, log):
                 if step.prepare:
                     generated = self._generated_files(step.prepare(work), before)
-                    context.look_again()
+                    context.forget_cached_state()
                 broad = self._dependencies(None)
                 started, began = time.monotonic(), time.time_ns()
                 learned = step.act(work)
         seconds = round(time.monotonic() - started, 3)
-        makes = {path: snapshot.files.again(path) for path in step.makes}
+        makes = {path: snapshot.files.digest_now(path) for path in step.makes}
         unmade = sorted(path for path, digest in makes.items() if not digest)
         if unmade:
             raise StepFailed(f"{step.name} ended without making {', '.join(unmade)}")
@@ -187,7 +187,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
 
     def _remove_old_outputs(self, before: Record | None) -> None:
         """Remove unedited outputs that this step made under another name, such as those of an earlier version."""
-        for path in replaced_outputs(before, self.step.makes, self.context.snapshot.files.again) if before else ():
+        for path in replaced_outputs(before, self.step.makes, self.context.snapshot.files.digest_now) if before else ():
             files.remove(self.context.root / path)
 
     def _generated_files(self, written: Iterable[str], before: Record | None) -> tuple[str, ...]:
@@ -230,7 +230,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
 def commit_from_cache(context: RunContext, record: Record) -> bool:
     """Commit the record of files that came from the shared cache, if the files on the disk are those of the record."""
     context.records.drop(record.task)
-    if any(context.snapshot.files.again(path) != digest for path, digest in record.makes.items()):
+    if any(context.snapshot.files.digest_now(path) != digest for path, digest in record.makes.items()):
         return False
     context.records.commit(record)
     return True
@@ -242,7 +242,7 @@ def log_path(root: Path, name: str) -> Path:
 
 
 def _same_content(path: str, broad: Dependencies, snapshot: DiskSnapshot) -> bool:
-    return snapshot.files.again(path).removesuffix("+x") == broad.listing.get(path, "").removesuffix("+x")
+    return snapshot.files.digest_now(path).removesuffix("+x") == broad.listing.get(path, "").removesuffix("+x")
 
 
 def _changed_since(root: Path, paths: Iterable[str], moment: int) -> Iterable[str]:

@@ -89,9 +89,9 @@ def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[
 def _elsewhere(wheel: Wheel, snapshot: Snapshot) -> bool:
     """Whether this machine has a sysroot for the wheel's target, or Wine for Windows."""
     if wheel.target.system == "windows":
-        from cartwheel.machine.wine import configured
+        from cartwheel.machine.wine import is_configured
 
-        return configured(snapshot.environ)
+        return is_configured(snapshot.environ)
     from cartwheel.machine.emulation import sysroot
 
     return sysroot(wheel.target, snapshot.environ) is not None
@@ -215,8 +215,8 @@ def _check_set(package: Package, waived: tuple[str, ...], work: Work) -> Learned
     for warning in warnings(candidates):
         work.announce(f"{package.name}: {warning}")
     wrong = list(metadata_differences(candidates))
-    besides = (*waived, *(("private",) if package.private else ()))
-    wrong += [str(finding) for finding in findings(paths, besides=besides)]
+    every = (*waived, *(("private",) if package.private else ()))
+    wrong += [str(finding) for finding in findings(paths, waived=every)]
     if wrong:
         raise StepFailed("\n".join((f"the files of {package.name} do not make one release:", *wrong)))
     refuse_other_files(package, {candidate.file: candidate.artifact for candidate in candidates}, work)

@@ -88,9 +88,9 @@ def _run(package: Package, item: ChecklistItem, work: Work) -> Mapping[str, tupl
 def _ask(package: Package, item: ChecklistItem, work: Work) -> Mapping[str, tuple[str, ...]]:
     from datetime import UTC, datetime
 
-    from cartwheel.process.prompt import confirm, is_there, who
+    from cartwheel.process.prompt import confirm, has_terminal, who
 
-    if not is_there():
+    if not has_terminal():
         questions = [other for other in package.checklist if other.manual]
         left = questions[questions.index(item) :]
         raise StepFailed(

@@ -53,5 +53,5 @@ class CleanAction(BaseAction):  # type: ignore[misc]
             context.announce(f"removed {path}")
         if self.name != CLEAN_CARGO:
             context.records.forget_all()
-            context.snapshot.forget()
+            context.snapshot.readonly = True
         return None

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from cartwheel.model.check_report import CheckReport
 
 
-def refuse_unless_meant(project: Project, work: Work, *stages: str) -> None:
+def refuse_unless_named(project: Project, work: Work, *stages: str) -> None:
     """Raises `StepFailed` unless one of `stages` is on the command line by name (not by a pattern), since it is
-    irreversible, and unless the committed configuration is used without overrides that change the files."""
+    irreversible, or if a setting for this run changes the files."""
     if not any("*" not in word and word.split(":")[0] in stages for word in work.named):
         raise StepFailed(f"this cannot be taken back, so it runs only when it is named: doit {stages[0]}")
     other = sorted(set(project.overrides) - _HARMLESS)
@@ -106,22 +106,22 @@ def verified_digests(package: Package, work: Work, files: Iterable[Artifact] = (
     wrong: list[str] = []
     for artifact in tuple(files) or package_artifacts(package):
         try:
-            report_path = parse_report((work.root / artifact.report).read_bytes(), where=artifact.report)
+            report = parse_report((work.root / artifact.report).read_bytes(), where=artifact.report)
         except OSError:
-            wrong.append(f"{artifact.file}: not checked; run: doit check:{_place(artifact)}")
+            wrong.append(f"{artifact.file}: not checked; run: doit {_check_task(artifact)}")
             continue
-        digests[artifact.file] = report_path.sha256
+        digests[artifact.file] = report.sha256
         if not (work.root / artifact.path).is_file():
             wrong.append(f"{artifact.path} is missing; run: doit {artifact.task}")
-        elif current_sha256(artifact.path, work.snapshot) != report_path.sha256:
-            wrong.append(f"{artifact.path} is not the file that was checked; run: doit check:{_place(artifact)}")
-        elif (reason := untested_for_release(report_path, wine_counts=artifact.file in by_wine)) and not excused.get(
+        elif current_sha256(artifact.path, work.snapshot) != report.sha256:
+            wrong.append(f"{artifact.path} is not the file that was checked; run: doit {_check_task(artifact)}")
+        elif (reason := untested_for_release(report, wine_counts=artifact.file in by_wine)) and not excused.get(
             artifact.file
         ):
             todo = (
                 "set test.command, or test.skip or 'untested' with the reason"
                 if artifact.file in commandless
-                else f"run doit check:{_place(artifact)} on a machine that can, or give the target an override with "
+                else f"run doit {_check_task(artifact)} on a machine that can, or give the target an override with "
                 "'untested' and the reason"
             )
             wrong.append(f"{artifact.file}: its tests were not run ({reason}); {todo}")
@@ -143,8 +143,8 @@ def _excuses(package: Package) -> Mapping[str, str]:
     return {**wheels, package.sdist: reasons[0] if reasons and all(reasons) else package.test.skip}
 
 
-def _place(artifact: Artifact) -> str:
-    return f"sdist:{artifact.package}" if artifact.kind == "sdist" else artifact.target
+def _check_task(artifact: Artifact) -> str:
+    return f"check:sdist:{artifact.package}" if artifact.kind == "sdist" else f"check:{artifact.target}"
 
 
 def unplanned_files(project: Project, package: Package, root: Path) -> tuple[str, ...]:
@@ -281,7 +281,7 @@ def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
         sent_to = offline_refusals.receivers(project, package, work)
         for name in package.publish:
             there = destination(project, package, name, work, tagged=False)
-            with there.alone():
+            with there.session():
                 release_items(there, project, package, work, sending=name in sent_to, copies=False)
         return
     own = local_artifacts(package)

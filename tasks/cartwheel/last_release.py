@@ -157,9 +157,7 @@ def _cached_rows(path: Path, index: str, name: str) -> tuple[tuple[ListedFile, .
         rows = document["files"]
         return tuple(ListedFile(sha256="", url="", **row) for row in rows), float(document["read"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise StepFailed(
-            f"what {index} holds of {name} is not known here; look once without --offline, which keeps the answer"
-        ) from None
+        raise StepFailed(f"the files of {name} on {index} are not cached; run once without --offline") from None
 
 
 def losses_in_words(change: ReleaseChange) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`-v`: the logs of the steps at work as one stream of whole lines, each with the name of its step."""
+"""`-v`: the logs of the running steps as one stream of whole lines, each with the name of its step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LogStream:
 
     def finish(self, name: str) -> None:
         """Write the rest of the log of a step that has ended, if it ran in this process."""
-        if name in self._context.worked:
+        if name in self._context.started:
             self._pass_on(name, whole=True)
 
     def end(self) -> None:

@@ -46,7 +46,7 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     from cartwheel.repository.scm_version import tracked_files
     from cartwheel.version_sync import surveys
     from cartwheel.versions.changelog_file import unnamed_tool
-    from cartwheel.versions.changelog_release import released_changelogs
+    from cartwheel.versions.changelog_release import changelogs_of_release
     from cartwheel.versions.version_places import survey, version_disagreements
 
     project = _without_git(project, tuple(names))
@@ -64,7 +64,7 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     tracked = tracked_files(root, os.environ)
     after = [survey(root, p.folder, p.versions, to=version, tracked=tracked) for p in packages]
     moved = [place for one in after for place in one.places]
-    logs, about_logs = released_changelogs(root, packages, version, date, project.release.ignore_tags)
+    logs, about_logs = changelogs_of_release(root, packages, version, date, project.release.ignore_tags)
     clash = sorted({place.path for place in moved if place.found != place.expected} & logs.keys())
     if clash:
         raise ConfigError(f"{clash[0]} is a changelog, which keeps its old versions; remove it from 'versions'")
@@ -98,7 +98,7 @@ def refuse_taken(root: Path, project: Project, bump: BumpPlan, *, offline: bool)
             last = last_tag(repo, package.tag, package.name, refs=refs, ignored=project.release.ignore_tags)
             places = (("here", tag in tags), (f"on {remote}", f"refs/tags/{tag}" in refs))
             wrong += [f"the tag {tag} is {place} already; name another version" for place, there in places if there]
-            wrong += _below(last, bump, tag)
+            wrong += _too_low(last, bump, tag)
     for package in bump.packages:
         for name in () if offline else package.publish:
             held = _taken_files(root, project, package, name, bump)
@@ -201,7 +201,7 @@ def _message(packages: tuple[Package, ...], version: str) -> str:
     return template.replace("{name}", names).replace("{version}", version).replace("{tag}", tag)
 
 
-def _below(last: tuple[str, str], bump: BumpPlan, tag: str) -> Iterable[str]:
+def _too_low(last: tuple[str, str], bump: BumpPlan, tag: str) -> Iterable[str]:
     from packaging.version import Version
 
     from cartwheel.repository.tag_rules import not_a_version

@@ -114,7 +114,7 @@ class Pipeline:
         return {
             "backend": "cartwheel",
             "dep_file": str(self.root / model.state_folder(debug=self.project.debug) / "records"),
-            "check_file_uptodate": Edges,
+            "check_file_uptodate": OrderOnly,
             "par_type": "thread",
             "reporter": reporter_class(self.context, patterns(sys.argv[1:]), verbosity(sys.argv[1:])),
             "default_tasks": self._defaults(),
@@ -156,7 +156,7 @@ class Pipeline:
             yield self._group(name, members, steps)
         self._refuse_unknown(stage, (stage, *groups, *(step.name for step in steps)))
         if stage == "version-sync":
-            self.context.expect_some(patterns(sys.argv[1:]))
+            self.context.refuse_empty_selection(patterns(sys.argv[1:]))
         if not steps:
             yield Task(stage, None, doc=STAGES[stage], meta={"nothing": _EMPTY.get(stage, "")})
 
@@ -244,7 +244,7 @@ class Pipeline:
         return path.relative_to(self.root).as_posix()
 
 
-class Edges:
+class OrderOnly:
     """doit's file checker.  For steps, file dependencies only order tasks; the records decide what is stale."""
 
     CheckerError = OSError

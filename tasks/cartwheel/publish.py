@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cartwheel import gate
 from cartwheel.checklist import tasks_before_tag
-from cartwheel.gate import refuse_unless_meant, refuse_unversioned
+from cartwheel.gate import refuse_unless_named, refuse_unversioned
 from cartwheel.model.destination import is_rehearsal
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
@@ -51,13 +51,13 @@ def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[s
     from cartwheel.destinations.ledger import Ledger
     from cartwheel.release_checkout import refuse_moved_tags, refuse_uncommitted_inputs
 
-    refuse_unless_meant(project, work, "publish", "release")
+    refuse_unless_named(project, work, "publish", "release")
     if not _needs_no_tag(project, name):
         refuse_uncommitted_inputs(work.root, project, work.snapshot.environ)
         refuse_moved_tags(package, work, rehearsed=bool(project.rehearsed))
     refuse_unversioned(project, package, work)
     destination = gate.destination(project, package, name, work)
-    with destination.alone():
+    with destination.session():
         files, items = gate.release_items(destination, project, package, work, sending=True, copies=True)
         if environment.builds_forbidden(work.snapshot.environ):
             _examine_again(package, files, work)

@@ -37,7 +37,7 @@ class ReleaseCandidate:
     def __init__(self, project: Project, package: Package, work: Work, *, keep: bool = True) -> None:
         """`keep`: cache the index's answer in the project."""
         self.project, self.package, self.work, self._keep = project, package, work, keep
-        self._asked = Worker(self._last_release if self.needs_tag else lambda: None)
+        self._comparison = Worker(self._last_release if self.needs_tag else lambda: None)
         self._secrets = Worker(self._missing_secrets)
 
     @property
@@ -84,7 +84,7 @@ class ReleaseCandidate:
 
         Raises `StepFailed` if the index cannot be read.
         """
-        return result_of(self._asked)
+        return result_of(self._comparison)
 
     def missing_secrets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """See `ci.pipeline_secrets`; empty if no pipeline publishes."""

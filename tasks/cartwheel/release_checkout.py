@@ -167,29 +167,29 @@ def release_from_commit(root: Path, words: Iterable[str]) -> None:
 
     with Repository(root) as repo:
         branch, top = repo.branch, repo.root.resolve()
-    place = _place(top)
+    place = _checkout_folder(top)
     clean_checkout(root, place)
     inner = place / root.resolve().relative_to(top)
     if not (inner / "dodo.py").is_file():
         raise StepFailed("dodo.py is not in the commit that is released; commit it")
-    take_over(root, inner)
+    copy_results(root, inner)
     env = {**os.environ, environment.BRANCH: branch or "HEAD", environment.TREE: str(top)}
     try:
         code = run.show((sys.executable, "-m", "doit", "--file", "dodo.py", *words), cwd=inner, env=env)
     finally:
-        take_over(inner, root)
+        copy_results(inner, root)
     if code:
         raise StepFailed(f"the release from the clean checkout in {place} failed; its own lines above say why")
 
 
-def _place(top: Path) -> Path:
+def _checkout_folder(top: Path) -> Path:
     from platformdirs import user_cache_path
 
     name = f"{top.name}-{hashlib.sha256(str(top).encode()).hexdigest()[:12]}"
     return user_cache_path("cartwheel") / "releases" / name
 
 
-def take_over(source: Path, target: Path) -> None:
+def copy_results(source: Path, target: Path) -> None:
     """Copies records, reports, ledgers and files that are newer in `source` or missing in `target`.
 
     Files that only the replaced record made are removed, unless they were edited since.

@@ -164,7 +164,7 @@ def _holds_nothing(project: Project, package: Package, name: str, work: Work) ->
     """Whether an index holds no planned file of the package's version; False if it cannot be asked."""
     there = gate.destination(project, package, name, work)
     try:
-        with there.alone():
+        with there.session():
             return there.status({artifact.file: "" for artifact in package_artifacts(package)}).state == NOTHING
     except Interrupted:
         raise

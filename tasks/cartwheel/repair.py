@@ -32,7 +32,7 @@ def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[st
     from cartwheel.toolchain.repairers import repair
 
     contained = container_setup.builds_in_container(package, wheel)
-    inside = container_setup.at_hand(package, wheel, work) if contained else None
+    inside = container_setup.available_container(package, wheel, work) if contained else None
     in_place = inside is not None and not inside.engine
     able = inside is not None and "auditwheel" in inside.programs
     env = build_environment(package, work)

@@ -1,6 +1,6 @@
 """doit's output during a run: a line per step, the output of a failed step, and a table of the files at the end.
 
-In a job of a CI system it says so in the system's own way (`ci/ci_output.py`).
+In a job of a CI system the output has that system's form (`ci/ci_output.py`).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from cartwheel.action import NotStarted, log_path
 from cartwheel.command_line import QUIET, USUAL, VERBOSE
 from cartwheel.log_stream import LogStream
 from cartwheel.model.wheels.artifacts import OUTWARD
-from cartwheel.process.command_words import shown_command
+from cartwheel.process.command_words import shell_text
 from cartwheel.run_context import LAST_RUN, RunContext
-from cartwheel.screen import WorkingStep, folded, screen_of, terminal_columns
+from cartwheel.screen import WorkingStep, fold_line, screen_of, terminal_columns
 
 NAMED_ONLY = ("clean", *OUTWARD)
 """Stages that no pattern may start."""
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]
-    """A line for each step that ran; nothing for what was up to date, but for a count at the end."""
+    """A line for each step that ran; steps that were up to date are only counted, at the end."""
 
     desc = "one line a step, and a table of the files"
     context: RunContext
@@ -44,13 +44,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         places = (
             place for p in context.project.packages for place in (p.folder, p.manifest.rpartition("/")[0]) if place
         )
-        self._voice = CiOutput(environ, context.root, places)
-        quiet, plain = self.verbosity == QUIET, self._voice.in_ci
+        self._ci_output = CiOutput(environ, context.root, places)
+        quiet, plain = self.verbosity == QUIET, self._ci_output.in_ci
         self._screen = screen_of(outstream, environ, self._at_work, self._file, plain=quiet or plain)
         self._stream = LogStream(context, self._say) if self.verbosity == VERBOSE else None
         self._ran: list[str] = []
-        self._fresh = 0
-        self._asked: list[str] = []
+        self._up_to_date = 0
+        self._selected: list[str] = []
         self.context.announce = self._announce
 
     def _at_work(self) -> Iterable[WorkingStep]:
@@ -60,12 +60,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             yield WorkingStep(name=name, seconds=now - log.began, progress=log.progress(), last=last)
 
     def _file(self, path: str) -> Path | None:
-        place = self._voice.place(path)
+        place = self._ci_output.place(path)
         return self.context.root / place if place else None
 
     def _announce(self, text: str) -> None:
         if self.verbosity != QUIET:
-            self._say(folded(f"      {text}", terminal_columns(self.outstream)))
+            self._say(fold_line(f"      {text}", terminal_columns(self.outstream)))
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Called before the first task. Refuses a pattern that matches no task, and names stages without a step."""
@@ -73,13 +73,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if wrong:
             raise InvalidCommand(f"'{wrong[0]}' selects no task; see them with: doit list --all")
         self._refuse_by_pattern(selected_tasks)
-        self._asked = selected_tasks
+        self._selected = selected_tasks
         for name in selected_tasks:
             if nothing := (tasks[name].meta or {}).get("nothing"):
                 self._say(f"{name}: nothing to do: {nothing}")
 
     def _refuse_by_pattern(self, selected: Iterable[str]) -> None:
-        """Before anything runs: what cannot be taken back must be named.  The tasks see to it themselves as well."""
+        """Before anything runs: a task that cannot be undone must be named. The tasks check this too."""
         for pattern in self.patterns:
             for name in selected:
                 stage = name.split(":")[0]
@@ -93,7 +93,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def _say(self, text: str) -> None:
         """One or more lines, escaped so that the CI system sees no command in them."""
-        self._write(self._voice.inert(text))
+        self._write(self._ci_output.inert(text))
 
     def _write(self, text: str) -> None:
         self._screen.write(text)
@@ -122,12 +122,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if seconds is None:  # a task of the project's own, or done by the run that was waited for
                 self._say(line)
             else:
-                self._write(self._voice.success(line, log_path(self.context.root, task.name), seconds))
+                self._write(self._ci_output.success(line, log_path(self.context.root, task.name), seconds))
 
     def skip_uptodate(self, task: Any) -> None:
         """A step was up to date."""
         if task.actions:
-            self._fresh += 1
+            self._up_to_date += 1
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """A step failed, or could not start because an earlier one did."""
@@ -140,7 +140,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.failures.append({"task": task, "exception": fail})
         if self._stream:
             self._stream.finish(task.name)
-        self._write(self._voice.failure(task.name, fail.get_msg().strip(), log_path(self.context.root, task.name)))
+        self._write(self._ci_output.failure(task.name, fail.get_msg().strip(), log_path(self.context.root, task.name)))
         if (task.meta or {}).get("judgement") and not self.context.project.rehearsed:
             named = self.context.named if task.name.startswith("ready:") else ()
             self._say(f"      again: {repeat_command(named or (task.name,), self.context.project.overrides)}")
@@ -152,9 +152,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._stream.end()
         for message in self.runtime_errors:
             self._say(f"error: {message}")
-        self._note_run()
+        self._write_last_run()
         counts = [f"{len(self._ran)} done"] if self._ran else []
-        counts += [f"{self._fresh} up to date"] if self._fresh else []
+        counts += [f"{self._up_to_date} up to date"] if self._up_to_date else []
         counts += [f"{len(self.failures)} failed"] if self.failures else []
         well = not self.failures and not self.runtime_errors
         if not self.context.project.rehearsed:
@@ -164,8 +164,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if self._ran and well and not self.context.project.rehearsed:
                 self._advise()
 
-    def _note_run(self) -> None:
-        """Keep the steps of this run and their times for `doit report`."""
+    def _write_last_run(self) -> None:
+        """Write the steps of this run and their times for `doit report`."""
         if self._ran:
             ran = {name: self.context.seconds[name] for name in self._ran if name in self.context.seconds}
             with suppress(OSError):
@@ -174,24 +174,24 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 path.write_text(json.dumps({"schema": 1, "ran": ran}), encoding="utf-8")
 
     def _advise(self) -> None:
-        """Where the time went, and what to type next."""
+        """Show the slowest steps and the next command."""
         from cartwheel.summary import next_command, slowest
 
         ran = {name: seconds for name in self._ran if (seconds := self.context.seconds.get(name)) is not None}
         if line := slowest(ran):
             self._say(line)
-        if not self._voice.in_ci and (command := next_command(self._asked, self.context.project)):
+        if not self._ci_output.in_ci and (command := next_command(self._selected, self.context.project)):
             self._say(f"next: {command}")
 
     def _show_files(self, counts: list[str], well: bool) -> None:
-        """The table of the files, and what is handed to the CI system."""
-        takes_results = self._voice.takes_results
+        """Show the table of the files, and give the CI system its summary and the values for later jobs."""
+        takes_results = self._ci_output.takes_results
         if not takes_results and not (self._ran and well):
             return
         from cartwheel.summary import file_rows, page, summary_table
 
         context = self.context
-        rows = file_rows(context.root, context.project, self._asked, context.records.load, self._ran)
+        rows = file_rows(context.root, context.project, self._selected, context.records.load, self._ran)
         if self._ran and well and rows:
             self._say(summary_table((row.cells for row in rows), terminal_columns(self.outstream)))
         if takes_results:
@@ -202,16 +202,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 "stale": json.dumps([*self._ran, *failed]),
                 "version": self._version(),
             }
-            text = self._voice.close(
+            text = self._ci_output.close(
                 page(f"doit {' '.join(self.context.named)}".strip(), [row.cells for row in rows], notes), values
             )
             if text:
                 self._write(text)
 
     def _version(self) -> str:
-        """Of the packages that the tasks are about; empty where they have several."""
+        """The version of the packages that the tasks belong to; empty if they have several versions."""
         packages = self.context.project.packages
-        parts = {part for name in (*self._asked, *self._ran) for part in name.split(":")}
+        parts = {part for name in (*self._selected, *self._ran) for part in name.split(":")}
         versions = {p.version for p in packages if p.key in parts} or {p.version for p in packages}
         return versions.pop() if len(versions) == 1 else ""
 
@@ -223,7 +223,7 @@ def reporter_class(context: RunContext, patterns: tuple[str, ...], verbosity: in
 
 def repeat_command(tasks: Iterable[str], settings: Mapping[str, str]) -> str:
     """The command that runs tasks again with the settings of this run, to paste into a shell."""
-    return shown_command(("doit", *tasks, *(f"{name}={value}" for name, value in settings.items())))
+    return shell_text(("doit", *tasks, *(f"{name}={value}" for name, value in settings.items())))
 
 
 def unmatched_patterns(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:

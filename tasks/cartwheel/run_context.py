@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cartwheel.filesystem import files
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.inputs.staleness import reasons
-from cartwheel.inputs.tree_looks import look_again
+from cartwheel.inputs.tree_looks import forget_cached_state
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Project
 from cartwheel.model.record import FROM_CACHE, PROVEN, Record
@@ -47,16 +47,16 @@ class RunContext:
         self.skipped: list[UpToDate] = []
         self._stale_skip = ""
         self._beginning = threading.Lock()
-        self.nothing_may_be_built = environment.builds_forbidden(snapshot.environ)
+        self.builds_forbidden = environment.builds_forbidden(snapshot.environ)
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
         self.at_work: dict[str, StepLog] = {}
-        """The logs of the steps at work, by step; the display reads them from another thread."""
+        """The logs of the running steps, by step; the display reads them from another thread."""
         self._notes: set[str] = set()
         self.spans: list[Span] = []
         """The finished steps of this run, for its trace."""
-        self.worked: set[str] = set()
-        """The steps that have started to work in this run."""
+        self.started: set[str] = set()
+        """The steps that have started in this run."""
         self.keep_going = False
         """Whether the run goes on after a failure (`doit --continue`)."""
         self.failed = threading.Event()
@@ -71,7 +71,7 @@ class RunContext:
         assert isinstance(backend, Records), "dodo.py needs DOIT_CONFIG = wheels.doit_config"
         if self.snapshot.save not in backend.at_end:
             backend.at_end += (self.snapshot.save, lambda: write_trace(self.root, self.spans))
-            backend.after_own.append(self.look_again)
+            backend.after_own.append(self.forget_cached_state)
         return backend
 
     def note(self, text: str) -> None:
@@ -82,9 +82,9 @@ class RunContext:
 
     @contextmanager
     def shown_at_work(self, step: Step, log: StepLog) -> Iterator[None]:
-        """The display shows this step inside the block, and the trace of the run has it."""
+        """Show the step as running inside the block, and add it to the trace of the run."""
         self.at_work[step.name] = log
-        self.worked.add(step.name)
+        self.started.add(step.name)
         began = time.monotonic()
         try:
             yield
@@ -93,10 +93,10 @@ class RunContext:
             thread = threading.get_ident()
             self.spans.append(Span(step=step, began=began, ended=time.monotonic(), thread=thread))
 
-    def look_again(self) -> None:
+    def forget_cached_state(self) -> None:
         """Forget cached file states: a user's task or a `before` command may have changed inputs of later steps."""
         self.snapshot.files.renew()
-        look_again()
+        forget_cached_state()
 
     def begin(self) -> None:
         """Take the project's lock before anything is written, and reload the records that another run may have changed.
@@ -112,8 +112,8 @@ class RunContext:
             write_editor_schema(self.root)
             if self.lock.take(lambda who: self.announce(f"waiting for the run of {who} in this project")):
                 self.records.forget_all()
-                self.snapshot.again()
-                look_again()
+                self.snapshot.renew()
+                forget_cached_state()
                 self._stale_skip = self._skipped_but_stale()
             if self._stale_skip:
                 raise StepFailed(self._stale_skip)
@@ -127,7 +127,7 @@ class RunContext:
                 return f"{skipped.step.name} was up to date until the run that was waited for ({why[0]}); run again"
         return ""
 
-    def expect_some(self, patterns: tuple[str, ...]) -> None:
+    def refuse_empty_selection(self, patterns: tuple[str, ...]) -> None:
         """Refuse, at the end, a run whose patterns selected no task; works with every reporter."""
         if patterns and not {"clean", "reset-dep"} & set(self.named):
             self.records.at_end.append(lambda: self._refuse_nothing(patterns[0]))

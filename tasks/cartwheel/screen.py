@@ -59,7 +59,7 @@ def terminal_columns(stream: Any) -> int:
     return 0
 
 
-def folded(text: str, columns: int) -> str:
+def fold_line(text: str, columns: int) -> str:
     """A line broken between words, so that a terminal breaks none; unchanged if a word is too long for that."""
     if not columns or len(text) < columns:
         return text
@@ -140,7 +140,7 @@ class LiveScreen(PlainScreen):
         with self._mutex:
             console = self._terminal()
             for line in _encodable(text, self._stream).split("\n"):
-                console.print(styled(line, self._place), soft_wrap=True, highlight=False, markup=False)
+                console.print(style_line(line, self._place), soft_wrap=True, highlight=False, markup=False)
 
     def _terminal(self) -> Console:
         if self._console is None:
@@ -249,7 +249,7 @@ _STYLES = (
 _PLACE = r"(?:(?<=--> )|^|(?<=\s))(?P<path>[\w./\\-]+\.\w+):(?P<line>\d+)(?::\d+)?"
 
 
-def styled(line: str, where: Place) -> Text:
+def style_line(line: str, where: Place) -> Text:
     """A line with its colour; a place `path:line` of a file of the project becomes a link."""
     from rich.text import Text
 

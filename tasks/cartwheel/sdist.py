@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cartwheel.backends.build_lockfile import lockfile_root
-from cartwheel.backends.maturin import misfit
-from cartwheel.backends.pep517 import apart, backend_environment
+from cartwheel.backends.maturin import lockfile_failure
+from cartwheel.backends.pep517 import backend_environment, isolated_source
 from cartwheel.backends.wheel_step import commands_before, exactly_one, variables
 from cartwheel.filesystem import files
 from cartwheel.filesystem.read_set import refuse_special_files
@@ -57,10 +57,10 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
         home = lockfile_root(package, _sources(package), env, work)
         if home != work.root:
             home = refresh_listed_copy(package.manifest, work.root, (*listing, *package.manifests.paths), home)
-        _leave_the_tree_alone(package, home, env, work)
+        _keep_tree_unchanged(package, home, env, work)
         work.log.run((*run.program_command("maturin"), "sdist", "--out", str(out)), cwd=home / package.folder, env=env)
     else:
-        uv_build("--sdist", apart(package, work), out, env, work)
+        uv_build("--sdist", isolated_source(package, work), out, env, work)
         normalise(exactly_one(out, package.sdist), int(env["SOURCE_DATE_EPOCH"]))
     files.move_into_place(exactly_one(out, package.sdist), work.root / package.dist / package.sdist)
     return {}
@@ -69,14 +69,14 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
 def _lacks(package: Package, snapshot: Snapshot) -> str:
     from cartwheel.toolchain.requirements import rust
 
-    if lacking := environment.missing_secrets(package.environment, snapshot.environ):
-        return lacking
+    if missing := environment.missing_secrets(package.environment, snapshot.environ):
+        return missing
     for need in rust(snapshot) if package.manifest else ():
         return f"{need.name} is missing, and the source distribution of {package.name} needs it; {need.fix}"
     return ""
 
 
-def _leave_the_tree_alone(package: Package, home: Path, env: dict[str, str], work: Work) -> None:
+def _keep_tree_unchanged(package: Package, home: Path, env: dict[str, str], work: Work) -> None:
     """`maturin sdist` knows no `--locked`, so cargo is asked first whether it would rewrite Cargo.lock; and cargo's
     target directory, which it makes even to list files, goes into the scratch folder."""
     env["CARGO_TARGET_DIR"] = str(work.scratch / "target")
@@ -84,4 +84,4 @@ def _leave_the_tree_alone(package: Package, home: Path, env: dict[str, str], wor
     try:
         work.log.run(("cargo", "tree", "--locked", "--depth", "0", "--manifest-path", manifest), cwd=work.root, env=env)
     except StepFailed as error:
-        raise misfit(error, package) or error from None
+        raise lockfile_failure(error, package) or error from None

@@ -61,7 +61,7 @@ def file_rows(
     return tuple(
         file_row(root, artifact, records, ran)
         for artifact in artifacts(project)
-        if (root / artifact.path).is_file() and _is_meant(artifact, words)
+        if (root / artifact.path).is_file() and _is_selected(artifact, words)
     )
 
 
@@ -197,7 +197,7 @@ def _literal(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+!|<>&~@])", lambda c: f"&#{ord(c[1])};", " ".join(text.split()))
 
 
-def _is_meant(artifact: Artifact, words: Iterable[list[str]]) -> bool:
+def _is_selected(artifact: Artifact, words: Iterable[list[str]]) -> bool:
     for stage, *rest in words:
         if stage not in _MAKING:
             continue

@@ -62,7 +62,7 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
     from cartwheel.repository.tag_rules import tag_refusals
     from cartwheel.repository.tags import make
 
-    gate.refuse_unless_meant(project, work, "tag", "publish", "release")
+    gate.refuse_unless_named(project, work, "tag", "publish", "release")
     refuse_uncommitted_inputs(work.root, project, work.snapshot.environ)
     gate.refuse_unversioned(project, package, work)
     facts = tag_facts(project, package, work)

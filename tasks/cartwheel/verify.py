@@ -22,14 +22,14 @@ def steps(project: Project) -> Iterable[Step]:
                 needs=tuple(artifact.path for artifact in package_artifacts(package)),
                 after=ready_tasks(package),
                 follows=tuple(
-                    f"publish:{name}:{p.key}" for p in (package, *_with_the_same_page(project, package, name))
+                    f"publish:{name}:{p.key}" for p in (package, *_packages_on_same_page(project, package, name))
                 ),
                 always=True,
                 act=lambda work, package=package, name=name: _verify(project, package, name, work),  # type: ignore[misc]
             )
 
 
-def _with_the_same_page(project: Project, package: Package, name: str) -> tuple[Package, ...]:
+def _packages_on_same_page(project: Project, package: Package, name: str) -> tuple[Package, ...]:
     """The other packages whose files must be there before the shared release page becomes public."""
     shared = kind_row(name, project.indexes).page_of_tag
     return packages_with_same_tag(package, project.packages, name) if shared else ()
@@ -39,7 +39,7 @@ def _verify(project: Project, package: Package, name: str, work: Work) -> Mappin
     from cartwheel.destinations.delivery import wait_until_visible
 
     destination = gate.destination(project, package, name, work)
-    with destination.alone():
+    with destination.session():
         items = destination.items(gate.checked_files(package, work))
         wrong = wait_until_visible(destination, items, say=work.announce)
         if wrong:

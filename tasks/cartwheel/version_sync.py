@@ -30,7 +30,7 @@ def steps(project: Project) -> Iterable[Step]:
         settings={package.key: package.version for package in project.packages},
         sources=VersionFiles(project=project),
         rewrites=True,
-        act=lambda work: _agree(project, work),
+        act=lambda work: _synchronise(project, work),
     )
 
 
@@ -100,7 +100,7 @@ def _read_files(project: Project, packages: Iterable[VersionSurvey]) -> tuple[st
     return tuple(sorted({*_manifests(project), *(path for one in packages for path in one.read)}))
 
 
-def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
+def _synchronise(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.repository import undo_note
     from cartwheel.versions.version_places import version_disagreements, write_versions
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import jwt
 
 from cartwheel.model.errors import CartwheelError
-from cartwheel.provenance.attestations import verified
+from cartwheel.provenance.attestations import verify_attestations
 from cartwheel.stand_ins.pypi import IndexRequest, LoopbackIndex, _form
 from cartwheel.stand_ins.stub_server import served_address
 from support.sigstore_lab import Issuer
@@ -76,7 +76,7 @@ class AttestedRequest(IndexRequest):
         if sent:
             document = self.place.document(sent)
             try:
-                verified(document, file, form["sha256_digest"][1].decode(), self.place.trust)
+                verify_attestations(document, file, form["sha256_digest"][1].decode(), self.place.trust)
             except CartwheelError as error:
                 self.place.refused.append(str(error))
                 self.answer(400, f"Invalid attestations supplied during upload: {error}".encode())

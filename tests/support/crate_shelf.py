@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cartwheel.destinations.trusted_publishing import claims_of
-from cartwheel.stand_ins.crates import CrateRequest, CrateShelf
+from cartwheel.stand_ins.crates import CrateRequest, LoopbackRegistry
 from support.indexes import Identities
 
 
@@ -39,7 +39,7 @@ class Scripted(CrateRequest):
 Act = Callable[[Scripted, dict[str, Any], bytes], None]
 
 
-class Shelf(CrateShelf):
+class Shelf(LoopbackRegistry):
     """A registry that notes what it is asked."""
 
     def __init__(self) -> None:

@@ -51,7 +51,7 @@ def send(
     """Send what an index lacks of these files; the names of those that were sent."""
     paths = tuple(files)
     destination = PypiDestination(index, project, version, environ=environ, say=say, patience=patience)
-    with tempfile.TemporaryDirectory() as folder, destination.alone():
+    with tempfile.TemporaryDirectory() as folder, destination.session():
         copies = delivery.stage(paths, Path(folder, "upload"), expected or {p.name: sha256_of(p) for p in paths})
         items = destination.items(copies)
         book = book_of(ledger, destination, project, version, say)
@@ -88,7 +88,7 @@ def publish(
     destination: Destination, items: Iterable[Item], book: Ledger, *, say: Say, wait: Callable[[float], None] | None
 ) -> tuple[str, ...]:
     """Judge and deliver, as `publish` does; raises `StepFailed`."""
-    with destination.alone():
+    with destination.session():
         items_sent = destination.items(tuple(items))
         wrong = delivery.refusals(destination, items_sent, sending=True)
         if wrong:

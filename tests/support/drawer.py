@@ -82,7 +82,7 @@ class Drawer:
         self.url, self._folder, self._environ = str(folder), folder, environ
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def session(self) -> Iterator[None]:
         """No connection to end."""
         yield
 

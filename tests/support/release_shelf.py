@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cartwheel.stand_ins.github import GitHubRequest, ReleaseShelf
+from cartwheel.stand_ins.github import GitHubRequest, LoopbackReleases
 
 HEAD = "c0ffee" * 6 + "c0ff"
 TOKEN = "a-token-that-nobody-may-see"
@@ -40,7 +40,7 @@ class Scripted(GitHubRequest):
         return change or next((k for (m, end), k in kinds.items() if m == self.command and path.endswith(end)), "")
 
 
-class Shelf(ReleaseShelf):
+class Shelf(LoopbackReleases):
     """The releases of `o/demo`."""
 
     repository = REPOSITORY

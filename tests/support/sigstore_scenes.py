@@ -78,7 +78,7 @@ class Scenes:
             self.folder / f"ledger-{version}.json", index="house", url=there.url, project="demo", version=version,
             say=lines.append,
         )  # fmt: skip
-        with there.alone():
+        with there.session():
             sent = deliver(there, planned, book, say=lines.append)
         return f"{len(sent)} sent; {' | '.join(line for line in lines if 'attested' in line)}"
 
@@ -86,7 +86,7 @@ class Scenes:
         return self.shelf.documents[file]
 
     def _verified(self, document: Any = None, file: str = WHEEL, digest: str = "", trust: Path | None = None) -> str:
-        attested = attestations.verified(
+        attested = attestations.verify_attestations(
             document or self._document(), file, digest or self.items[0].sha256, trust or self.sigstore.trust
         )
         return f"{attested.publisher} {attested.commit}"
@@ -218,7 +218,7 @@ class Scenes:
                 page = GitHubRelease(api, spec, say=lines.append, bundles=Bundles(release))
                 book = Ledger(self.folder / "page.json", index="github", url=page.url, project="demo", version="1.0",
                               say=lines.append)  # fmt: skip
-                with page.alone():
+                with page.session():
                     assert not page.refusals(items, sending=True)
                     deliver(page, page.items(items), book, say=lines.append)
                     page.look(items, public=True)
@@ -243,7 +243,7 @@ class Scenes:
 
     def _bundle(self, file: str = WHEEL, digest: str = "", trust: Path | None = None) -> str:
         text = (self.folder / "bundle.json").read_text()
-        return attestations.verified_bundle(
+        return attestations.verify_bundle(
             text, file, digest or self.items[0].sha256, "owner/demo", trust or self.sigstore.trust
         )
 

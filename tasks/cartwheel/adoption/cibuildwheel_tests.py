@@ -112,11 +112,11 @@ def build_tests(calls: Iterable[BuildCall], wheels: Iterable[tuple[str, str]], t
         (triple, call.pythons, dict(call.tests), f"{call.workflow}, job {call.job}")
         for call in calls for triple in call.triples if call.tests and triple in known
     ]  # fmt: skip
-    counted = Counter(repr(_shared(test)) for _, pythons, test, _ in rows if _shared(test) for _ in pythons)
+    counted = Counter(repr(_without_skip(test)) for _, pythons, test, _ in rows if _without_skip(test) for _ in pythons)
     if not counted:
         return BuildTests()
-    first = next(row for row in rows if repr(_shared(row[2])) == counted.most_common(1)[0][0])
-    table = _shared(first[2])
+    first = next(row for row in rows if repr(_without_skip(row[2])) == counted.most_common(1)[0][0])
+    table = _without_skip(first[2])
     by_test: dict[str, tuple[dict[str, Any], dict[str, dict[str, None]]]] = {}
     for triple, pythons, test, _ in rows:
         other = {key: value for key, value in test.items() if table.get(key) != value}
@@ -136,5 +136,5 @@ def build_tests(calls: Iterable[BuildCall], wheels: Iterable[tuple[str, str]], t
     return BuildTests(table=table, overrides=tuple(overrides), origin=first[3])
 
 
-def _shared(test: Test) -> dict[str, Any]:
+def _without_skip(test: Test) -> dict[str, Any]:
     return {key: value for key, value in test.items() if key != "skip"}

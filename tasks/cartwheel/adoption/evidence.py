@@ -25,7 +25,7 @@ from cartwheel.model.config.default_python import default_python, minimum_python
 from cartwheel.model.config.floors import default_floor
 from cartwheel.model.config.manifests import PYPROJECT, PYPROJECT_ALONE, Manifests, crate_version, has_scm_plugin
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.version import same, semver
+from cartwheel.model.versions.version import semver, version_difference
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.target import TARGETS
 
@@ -186,7 +186,7 @@ def version_keys(manifests: Manifests) -> dict[str, Any]:
     if not isinstance(static, str) or static == crate:
         return {}
     try:
-        follows = not same(semver(static), crate_version(manifests).text)
+        follows = not version_difference(semver(static), crate_version(manifests).text)
     except ConfigError:  # a crate without a version, or a version that no crate can have
         follows = True
     return {"version-from": PYPROJECT if follows else PYPROJECT_ALONE}

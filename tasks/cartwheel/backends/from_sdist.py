@@ -95,7 +95,7 @@ def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
     first = package.wheels[0].python if package.wheels else PURE
     for wheel in test_plan.from_sdist(package):
         target = TARGETS[host.triple] if package.manifest else wheel.target
-        if _asked_for_by_us(package, wheel) and (oldest := _oldest_interpreter(package, snapshot)):
+        if _needs_options(package, wheel) and (oldest := _oldest_interpreter(package, snapshot)):
             return LocalBuild(target=target, python=oldest[0], interpreter=oldest[1])
         if package.manifest and wheel.python in (ABI3, PURE):
             return LocalBuild(target=target, python=wheel.python, interpreter="")
@@ -105,7 +105,7 @@ def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
     return LocalBuild(target=TARGETS[host.triple if package.compiled else ANY], python=first, interpreter="")
 
 
-def _asked_for_by_us(package: Package, wheel: Wheel) -> bool:
+def _needs_options(package: Package, wheel: Wheel) -> bool:
     """Whether only our build asks for the stable ABI: an installer's build has no features or config settings."""
     if wheel.python != ABI3:
         return False

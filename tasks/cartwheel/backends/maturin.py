@@ -52,13 +52,14 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     from cartwheel.backends.checkout import refuse_incomplete
     from cartwheel.backends.finished_wheel import with_own_bill
     from cartwheel.cargo.crate_count import CrateCount
+    from cartwheel.toolchain.container_rust import cargo_container
     from cartwheel.toolchain.installed_rust import need_standard_library
 
     chain = chain_of(package, wheel)
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
     env = _environment(package, wheel, chain, work, messages, directory)
-    inside = _container(package, wheel, work) if chain.name == CONTAINER else None
+    inside = cargo_container(package, wheel, work) if chain.name == CONTAINER else None
     if inside is None:
         for triple in wheel.target.triples:
             need_standard_library(triple, work.root / package.folder, env, work)
@@ -70,7 +71,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     if wheel.pgo and wheel.pgo.run:
         optimized = _optimized(package, wheel, chain, work, home)
         env = _environment(package, optimized, chain, work, messages, directory)
-    work.log.measure(CrateCount(messages, len(sources.fetched(work.snapshot))).words)
+    work.log.measure(CrateCount(messages, len(sources.fetched_crates(work.snapshot))).words)
     log, maturin, python = work.log, run.program_command("maturin"), _interpreter(package, wheel)
     if inside is not None:
         log, maturin, python = _tools_in(inside, package, wheel, directory, work)
@@ -79,10 +80,10 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
             (*maturin, *_arguments(package, wheel, chain, directory, out, python)), cwd=home / package.folder, env=env
         )
     except StepFailed as error:
-        raise _clearer(error, package, wheel) from None
+        raise _with_reason(error, package, wheel) from None
     built = _final_wheel(out, wheel)
     workspace = (home / (package.manifests.workspace_path or package.manifest)).parent
-    with_own_bill(built, package, wheel, env, work, sources.resolved(work.snapshot), workspace)
+    with_own_bill(built, package, wheel, env, work, sources.resolved_crates(work.snapshot), workspace)
     files.move_into_place(built, work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
 
@@ -110,12 +111,6 @@ def _interpreter(package: Package, wheel: Wheel) -> str:
     return f"python{minimum_python(package.manifests, abi)}" if pythons.ABI3 in abi.kinds and not abi.since else ""
 
 
-def _container(package: Package, wheel: Wheel, work: Work) -> Container:
-    from cartwheel.toolchain.container_rust import for_cargo
-
-    return for_cargo(package, wheel, work)
-
-
 def _tools_in(
     inside: Container, package: Package, wheel: Wheel, directory: Path, work: Work
 ) -> tuple[CommandLog, tuple[str, ...], str]:
@@ -123,15 +118,15 @@ def _tools_in(
     empty)."""
     from cartwheel.toolchain.container_command import ContainerLog
     from cartwheel.toolchain.container_rust import maturin_in
-    from cartwheel.toolchain.container_setup import belongs_to
+    from cartwheel.toolchain.container_setup import claim_directory
 
-    belongs_to(directory, inside)
+    claim_directory(directory, inside)
     maturin = maturin_in(inside, wheel.target, work)
     python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
     return ContainerLog(work.log, inside, (work.scratch, directory)), maturin, python
 
 
-def misfit(error: StepFailed, package: Package) -> StepFailed | None:
+def lockfile_failure(error: StepFailed, package: Package) -> StepFailed | None:
     """The failure with a clearer message if cargo would have to change Cargo.lock; None for other failures."""
     if "because --locked was passed" not in str(error):
         return None
@@ -141,13 +136,13 @@ def misfit(error: StepFailed, package: Package) -> StepFailed | None:
     )
 
 
-def _clearer(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
-    if lock := misfit(error, package):
+def _with_reason(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
+    if lock := lockfile_failure(error, package):
         return lock
     if "Failed to find a python interpreter" not in str(error):
         return error
     return StepFailed(
-        f"Python {wheel.python} is not here, and maturin does not know it; install it, or correct "
+        f"Python {wheel.python} is not installed, and maturin does not know it; install it, or correct "
         f"[tool.cartwheel] python\n{error}"
     )
 
@@ -201,7 +196,7 @@ def _environment(
     if package.sccache:
         env |= sccache.sccache_environment(env, work)
     else:
-        env |= sccache.wrapped_by_user(env, work)
+        env |= sccache.user_wrapper_environment(env, work)
     shared = sccache.compiles_through(env)
     remapped, more = ((), {}) if wheel.debug else cargo_remaps(wheel, chain, folder, env, work.root, sccache=shared)
     env |= flags_environment(

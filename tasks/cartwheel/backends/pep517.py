@@ -74,7 +74,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
 
     out = work.scratch / "out"
     env = _environment(package, wheel, work)
-    source = apart(package, work, wheel)
+    source = isolated_source(package, work, wheel)
     rust = build_backend.compiles_rust(package.manifests.pyproject) and wheel.target.triple != ANY
     if rust and not wheel.debug:
         env |= rust_variables(wheel, chain_of(package, wheel), source, work.scratch / "source", env)
@@ -90,7 +90,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
     try:
         built = exactly_one(out, wheel.raw)
     except StepFailed as error:
-        raise _clearer(error, package, wheel) from None
+        raise _with_reason(error, package, wheel) from None
     if rust:
         _add_bill(built, package, wheel, source, env, work)
     files.move_into_place(built, work.root / raw_wheel(wheel))
@@ -129,7 +129,7 @@ def _settings(package: Package, wheel: Wheel) -> tuple[str, ...]:
     return build_backend.limited_settings(package.manifests.pyproject, package.minimum_python) if limited else ()
 
 
-def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
+def isolated_source(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
     """Create the isolated copy in the scratch folder; returns the package's folder in it."""
     from cartwheel.backends.checkout import refuse_incomplete
     from cartwheel.inputs.isolated_copy import copy_files
@@ -182,11 +182,11 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     return ""
 
 
-def _clearer(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
+def _with_reason(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
     """The failure, with the likely reason if the backend named the wheel differently than planned."""
     named = str(error)
     if package.from_git and f"-{package.version}-" not in named.partition(", but ")[2]:
-        why = "the backend did not take the version that it was told; see the README's 'Versions from git'"
+        why = "the backend did not take the version that it was told; see 'Versions from git' in docs/building.md"
     elif "none-any.whl" in named.partition(", but ")[2]:
         why = "nothing was compiled; name the target 'any', or see in the log why there is no extension"
     elif wheel.python == pythons.ABI3:

@@ -10,7 +10,7 @@ from cartwheel.backends.wheel_step import raw_wheel
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.filesystem.distribution import Distribution, open_distribution
 from cartwheel.filesystem.files import write_atomically
-from cartwheel.machine.interpreters import Interpreter, NoInterpreter, some
+from cartwheel.machine.interpreters import Interpreter, NoInterpreter, any_interpreter
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel
@@ -117,8 +117,10 @@ def interpreter_for_tests(
 
     minimum = minimum_of(WheelName.parse(wheel.name))
     named = package.test.python if python in (ABI3, ABI3T, PURE) else ()
-    each = (some(name, minimum, env) for name in named)
-    return next((one for one in each if not isinstance(one, NoInterpreter)), None) or some(python, minimum, env)
+    each = (any_interpreter(name, minimum, env) for name in named)
+    return next((one for one in each if not isinstance(one, NoInterpreter)), None) or any_interpreter(
+        python, minimum, env
+    )
 
 
 _NOT_FOR_A_LOCAL_BUILD = ("name", "floor")

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.filesystem.manifest_files import table, toml
-from cartwheel.filesystem.named_files import named_in, words_of
+from cartwheel.filesystem.named_files import named_files, words_of
 from cartwheel.filesystem.read_set import ReadSet, relative_name
 
 _NAMES = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
@@ -41,7 +41,7 @@ class CargoConfigFiles(Struct, frozen=True, kw_only=True):
         )
         for path in self.files:
             if not path.name.startswith("rust-toolchain"):
-                named = named_in(_words(toml(path)), (path.parent.parent, *places), root)
+                named = named_files(_words(toml(path)), (path.parent.parent, *places), root)
                 own |= named | ReadSet(unwatched=(*named.files, *named.folders))
         return own
 

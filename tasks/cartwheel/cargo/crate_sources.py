@@ -43,7 +43,7 @@ def _licence(key: str, entry: str, home: Path, workspace: Path) -> CrateLicence 
         if package.get("name") != name or not isinstance(package.get("version", ""), str | dict):
             continue
         (_, licence), (place, file) = _value(folder, package, "license"), _value(folder, package, "license-file")
-        texts = _texts(folder) | (_named(place, file) if file else {}) or _texts(_checkout(folder))
+        texts = _texts(folder) | (_text_of_file(place, file) if file else {}) or _texts(_checkout(folder))
         return CrateLicence(name=name, version=version, licence=licence.replace("/", " OR "), texts=texts)
     return None if local else CrateLicence(name=name, version=version)
 
@@ -94,7 +94,7 @@ def _package(folder: Path) -> Mapping[str, object]:
     return package if isinstance(package, dict) else {}
 
 
-def _named(folder: Path, file: str) -> dict[str, str]:
+def _text_of_file(folder: Path, file: str) -> dict[str, str]:
     path = folder / file
     return {file: path.read_text(encoding="utf-8", errors="replace")} if path.is_file() else {}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.cargo.config_files import cargo_home
 from cartwheel.filesystem.manifest_files import read_toml, table, toml
 from cartwheel.filesystem.read_set import relative_name, source_top
 from cartwheel.model.config.cargo_features import BUILT_OF
@@ -90,7 +91,7 @@ def workspace_root(manifest: Path) -> Path:
 def _manifests_above(manifest: Path) -> Iterator[Path]:
     """The manifests that cargo tries as the root: in each parent folder up to CARGO_HOME, and not above
     `target/package`, where cargo verifies packaged crates."""
-    home = Path(os.path.abspath(os.environ.get("CARGO_HOME") or Path.home() / ".cargo"))
+    home = Path(os.path.abspath(cargo_home(os.environ)))
     for folder in manifest.parent.parents:
         if folder.parts[-2:] == ("target", "package"):
             return

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
 import io
 from collections.abc import Mapping
 from functools import cached_property
@@ -19,6 +17,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.binary_facts import Binary
 from cartwheel.model.wheels.target import Target
 from cartwheel.model.wheels.wheel_name import WheelName, name_and_version
+from cartwheel.model.wheels.wheel_record import record_hash
 
 if TYPE_CHECKING:
     from packaging.metadata import RawMetadata
@@ -29,8 +28,8 @@ class WheelEntry(Struct, frozen=True, kw_only=True):
 
     path: str
     size: int
-    sha256: str
-    """As in RECORD: url-safe base64 without padding."""
+    hash: str
+    """As in RECORD, see `record_hash`."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -146,10 +145,6 @@ def examine(
             programs_only=programs_only,
         ),
         name=WheelName.parse(wheel.name),
-        entries=tuple(WheelEntry(path=p, size=len(content), sha256=_record_hash(content)) for p, content in files),
+        entries=tuple(WheelEntry(path=p, size=len(content), hash=record_hash(content)) for p, content in files),
         binaries=tuple(image for path, content in files for image in images(path, content)),
     )
-
-
-def _record_hash(content: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

@@ -18,7 +18,7 @@ def hashes(it: Candidate) -> Iterator[str]:
         signature = entry.path.removeprefix(it.artifact.prefix) in ("RECORD", "RECORD.jws", "RECORD.p7s")
         if entry.path not in recorded or signature:
             continue
-        if recorded[entry.path] != (f"sha256={entry.sha256}", str(entry.size)):
+        if recorded[entry.path] != (entry.hash, str(entry.size)):
             yield f"{entry.path} has another hash or size than RECORD says"
 
 

@@ -48,16 +48,16 @@ _BY_INDEX = tuple(rule.name for rule in RULES if rule.where in ("every", "index"
 
 
 def findings(
-    paths: Iterable[Path], *, besides: Collection[str] = (), rules: Collection[str] = ()
+    paths: Iterable[Path], *, waived: Collection[str] = (), rules: Collection[str] = ()
 ) -> tuple[Finding, ...]:
     """All problems for which an index refuses these files.
 
-    `besides`: waived keys, in the form of an index's `rules`.  `rules`: the keys of the index, of which only `refuse
+    `waived`: keys in the form of an index's `rules`.  `rules`: the keys of the index, of which only `refuse
     RULE` has an effect here.
     """
     paths = tuple(paths)
     every = (*findings_of((open_distribution(path) for path in paths), rules), *_same_bytes(paths))
-    return tuple(finding for finding in every if not any(finding.is_of(key) for key in besides))
+    return tuple(finding for finding in every if not any(finding.is_of(key) for key in waived))
 
 
 def findings_of(artifacts: Iterable[Distribution], rules: Collection[str] = ()) -> tuple[Finding, ...]:
@@ -83,24 +83,24 @@ def refuse_unknown(keys: Iterable[str], *, where: str) -> None:
 
 
 def refusals_and_notes(
-    rows: Iterable[Finding], passes: Mapping[str, str]
+    rows: Iterable[Finding], waivers: Mapping[str, str]
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """The findings that `passes` (reasons by key) does not waive, and log lines.
+    """The findings that `waivers` (reasons by key) does not waive, and log lines.
 
     There is one line for each waived finding, and one for each key that waives nothing.
     """
     rows = tuple(rows)
-    passes = {key: reason for key, reason in passes.items() if not key.startswith(_REFUSE)}
-    refused = tuple(finding for finding in rows if not any(finding.is_of(key) for key in passes))
+    waivers = {key: reason for key, reason in waivers.items() if not key.startswith(_REFUSE)}
+    refused = tuple(finding for finding in rows if not any(finding.is_of(key) for key in waivers))
     lines = [
         f"waived: {finding}, because: {reason}"
-        for key, reason in passes.items()
+        for key, reason in waivers.items()
         for finding in rows
         if finding.is_of(key)
     ]
     lines += [
         f"rules: '{key}' no longer waives anything; remove it from the configuration"
-        for key in passes
+        for key in waivers
         if not any(finding.is_of(key) for finding in rows)
     ]
     return refused, tuple(lines)

@@ -26,12 +26,12 @@ class Places:
         """
         named = Path(path)
         tails: list[Path] = [] if named.is_absolute() else [named]
-        inside = self._inside(Path(folder) / named)
+        inside = self._in_project(Path(folder) / named)
         if inside and inside.parts[0] == ".cartwheel":
             tails += (Path(*inside.parts[i:]) for i in range(1, len(inside.parts)))
         elif inside and (self._root / inside).is_file():
             return inside.as_posix()
-        candidates = (self._inside(self._root / base / tail) for tail in tails for base in self._folders)
+        candidates = (self._in_project(self._root / base / tail) for tail in tails for base in self._folders)
         return next((p.as_posix() for p in candidates if p and (self._root / p).is_file()), "")
 
     def with_place(self, annotation: Annotation) -> Annotation:
@@ -40,14 +40,14 @@ class Places:
         match = re.match(_OURS, first)
         path = (match["path"] or "pyproject.toml") if match else first.partition(": ")[0]
         try:
-            known = bool(path) and (self._root / path).is_file() and self._inside(self._root / path) is not None
+            known = bool(path) and (self._root / path).is_file() and self._in_project(self._root / path) is not None
             text = (self._root / path).read_text("utf-8", "replace") if known and match else ""
         except (OSError, ValueError):  # too long for a path, or with a NUL in it
             return annotation
         line = _line_of(text, match["key"] or "") if match else 0
         return replace(annotation, path=path, line=line) if known else annotation
 
-    def _inside(self, path: Path) -> Path | None:
+    def _in_project(self, path: Path) -> Path | None:
         """The path relative to the project; None if it lies elsewhere."""
         try:
             return path.resolve().relative_to(self._root.resolve())

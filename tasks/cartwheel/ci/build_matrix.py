@@ -62,7 +62,8 @@ _HOSTS = {
     LINUX: Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 39)),
     "ubuntu-24.04-arm": Host(system="linux", machine="aarch64", libc="gnu", glibc=(2, 39)),
 }
-"""Hosted runners that stand in for others: what is chosen there by default is known before (GitHub, August 2026)."""
+"""GitHub's Linux runners as machines: from these the default toolchain of a build is known before it starts (GitHub,
+August 2026)."""
 
 
 def _toolchain(package: Package, wheel: Wheel) -> str:

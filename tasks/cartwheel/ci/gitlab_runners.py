@@ -38,8 +38,8 @@ MACHINES = {
     **dict.fromkeys(("macos-latest", "macos-26", "macos-15", "macos-26-intel", "macos-15-intel"), _APPLE),
     **dict.fromkeys(("windows-latest", "windows-2025", "windows-2022", "windows-11-arm"), _MICROSOFT),
 }
-"""GitLab's hosted runners for the labels of GitHub's.  There are no Macs with Intel's and no Windows with Arm's
-processors: for these the next of their kind compiles, and their tests are left to a `runner` of one's own."""
+"""GitLab's hosted runners for the labels of GitHub's.  There are no Intel Macs and no Windows on Arm: another
+runner of the same system compiles for these, and their tests need a `runner` of the project's own."""
 
 _OTHER_KIND = ("macos-26-intel", "macos-15-intel", "windows-11-arm")
 

@@ -35,7 +35,7 @@ def missing_secrets(
         return _secrets_of(root, project, environ, environment)
 
     for forge in () if project.ci.own else committed_forges(root, project.ci):
-        for job, variable in _needed(root, project, package, version):
+        for job, variable in _publish_jobs(root, project, package, version):
             place = forge.secret_place(job, variable)
             known = secrets_of(job.environment) if forge.name == "github" else None
             if known is None:
@@ -45,7 +45,7 @@ def missing_secrets(
     return tuple(wrong), tuple(notes)
 
 
-def _needed(root: Path, project: Project, package: Package, version: str) -> Iterable[tuple[Job, str]]:
+def _publish_jobs(root: Path, project: Project, package: Package, version: str) -> Iterable[tuple[Job, str]]:
     """The jobs that a tag starts and that publish the package, each with the name of its secret."""
     for job in project_pipeline(root, project, version=version).jobs_of_role(PUBLISH):
         if job.by_tag and package.key in job.packages:
@@ -65,12 +65,12 @@ def _secrets_of(root: Path, project: Project, environ: Mapping[str, str], enviro
             remote = remote_of(repository, project.release.remote)
             place = place_of("", {}, repository.url(remote) if remote else "", environ)
         with Api(place, environ) as api:
-            return _listed(api, environment) if api.has_token else None
+            return _secret_names(api, environment) if api.has_token else None
     except CartwheelError:
         return None
 
 
-def _listed(api: Api, environment: str) -> frozenset[str] | None:
+def _secret_names(api: Api, environment: str) -> frozenset[str] | None:
     """The secrets of the repository, its organization and the environment (REST API "Secrets", November 2026).
 
     An environment that does not exist has none; GitHub makes it with the first job.

@@ -81,7 +81,7 @@ class Adopt(Command):  # type: ignore[misc]
         if not adoption.edits:
             return False
         _print("".join(f"{edit.diff()}\n" for edit in adoption.edits))
-        if not meant and prompt.is_there():
+        if not meant and prompt.has_terminal():
             meant = adoption.new or prompt.confirm(f"write {', '.join(edit.path for edit in adoption.edits)}?")
         if meant:
             write(adoption)

@@ -85,7 +85,7 @@ def first_adoption(
                 (
                     *_notes(texts, evidence, package_tables, pipelines),
                     *_tag_notes(evidence, git, tags),
-                    *_untested(root, project, FORGES[forge_of(texts, git)]),
+                    *_test_notes(root, project, FORGES[forge_of(texts, git)]),
                 )
             )
         ),
@@ -268,7 +268,7 @@ def _tag_notes(evidence: tuple[PackageEvidence, ...], git: GitFacts, forms: Iter
             )
 
 
-def _untested(root: Path, project: Project, forge: Forge) -> Iterable[str]:
+def _test_notes(root: Path, project: Project, forge: Forge) -> Iterable[str]:
     """The notes of `doit ci` about targets whose tests no machine of the pipeline runs."""
     try:
         yield from missing_tests(project_pipeline(root, project, version=__version__), forge, project)

@@ -18,13 +18,12 @@ from cartwheel.destinations.pypi_index import Index, resolve
 from cartwheel.destinations.pypi_provenance import FileProvenance, file_provenance
 from cartwheel.destinations.pypi_reader import listing, read_bytes, with_digests
 from cartwheel.destinations.simple_api import ListedFile
-from cartwheel.model.destination import is_version
 from cartwheel.model.errors import CartwheelError, ConfigError
-from cartwheel.model.versions.version import tag_name
+from cartwheel.model.versions.version import is_version, tag_name
 from cartwheel.model.wheels.binary_facts import shortened_list
 from cartwheel.model.wheels.wheel_name import normalised_name
 from cartwheel.process import run
-from cartwheel.provenance.tag_contents import SourceMatch, blobs, compared, first_tag, tag_candidates
+from cartwheel.provenance.tag_contents import SourceMatch, blobs, compare_with_commit, first_tag, tag_candidates
 
 
 class AuditedFile(Struct, frozen=True, kw_only=True):
@@ -134,7 +133,7 @@ def _audit_file(row: ListedFile, provenance: FileProvenance, index: Index, ids: 
                 contents = tuple((wheel_contents if is_wheel else sdist_contents)(path))
             except UNREADABLE as error:
                 damage = f"{row.file}: cannot be unpacked: {error}"
-    match = compared(contents, ids) if ids else SourceMatch(known=0)
+    match = compare_with_commit(contents, ids) if ids else SourceMatch(known=0)
     return AuditedFile(
         file=row.file, sha256=row.sha256, publisher=provenance.publisher, commit=provenance.commit,
         problem=provenance.problem or damage, bills=_bills(contents), source_files=match.known, other_files=match.other,

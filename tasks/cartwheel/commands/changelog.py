@@ -23,7 +23,7 @@ class Changelog(WordsAndOptions):
     )
 
     def _execute(self, package: str, draft: bool, pos_args: list[str]) -> int:
-        from cartwheel.versions.changelog_file import changelog_of, offer, package_notes
+        from cartwheel.versions.changelog_file import changelog_of, draft_from_commits, package_notes
 
         context = context_of(self.task_list)
         if len(pos_args) > (0 if draft else 1):
@@ -33,7 +33,7 @@ class Changelog(WordsAndOptions):
             chosen = _package(context.project, package)
             version = pos_args[0] if pos_args else ""
             text = (
-                offer(context.root, chosen, ignored=context.project.release.ignore_tags)
+                draft_from_commits(context.root, chosen, ignored=context.project.release.ignore_tags)
                 if draft
                 else package_notes(context.root, chosen, version, ignored=context.project.release.ignore_tags)
             )

@@ -26,7 +26,7 @@ from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import outside_facts, test_plan
 from cartwheel.model.wheels.target import ANY
 from cartwheel.process.capacity import Capacity, capacity
-from cartwheel.process.environment import unset, uv_environment
+from cartwheel.process.environment import unset_secrets, uv_environment
 from cartwheel.run_context import RunContext
 from cartwheel.testing.test_hosts import advice, interpreter_for_tests
 from cartwheel.toolchain import sccache
@@ -129,7 +129,9 @@ def diagnoses(context: RunContext, host: Host) -> tuple[TargetReadiness, ...]:
     return tuple(_diagnosis(tuple(group), context, host) for group in groups.values())
 
 
-def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, context: RunContext) -> Iterable[ToolNeed]:
+def _missing_needs(
+    package: Package, wheel: Wheel, chain: toolchain.Toolchain, context: RunContext
+) -> Iterable[ToolNeed]:
     if package.manifest:
         sources = CompiledSources(package=package, wheel=wheel)
         tools = missing_needs(
@@ -140,7 +142,7 @@ def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, context
 
 
 def _unset(wheel: Wheel, context: RunContext) -> Iterable[ToolNeed]:
-    for name in unset(wheel.environment, context.snapshot.environ):
+    for name in unset_secrets(wheel.environment, context.snapshot.environ):
         yield ToolNeed(name=f"${name}", fix=f"set {name}: the configuration's 'environment' takes a secret from it")
 
 
@@ -158,7 +160,7 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], context: RunContext, ho
         dict.fromkeys(
             need
             for (package, wheel), chain in zip(group, chains, strict=False)  # 'any' has no toolchain
-            for need in _missing(package, wheel, chain, context)
+            for need in _missing_needs(package, wheel, chain, context)
         )
     ) + tuple(dict.fromkeys(need for _, wheel in group for need in _unset(wheel, context)))
     return TargetReadiness(
@@ -179,7 +181,7 @@ def _advice_on_tools(group: tuple[tuple[Package, Wheel], ...], context: RunConte
         yield from other_maturin(one, context.snapshot.tool("maturin"))
     package, wheel = group[0]
     crosses = wheel.target.system in ("macos", "windows") and not this_machine().runs(wheel.target)
-    if crosses and package.manifest and CompiledSources(package=package, wheel=wheel).unfetched(context.snapshot):
+    if crosses and package.manifest and CompiledSources(package=package, wheel=wheel).lacks_crates(context.snapshot):
         yield "crates are not fetched, so what they link is not known yet; fetch them: cargo fetch --locked"
 
 

@@ -43,7 +43,7 @@ def plan_as_text(
         lines += _file_lines(package, everything=everything)
     lines += ["", *remarks] if remarks else []
     lines.append("")
-    rows = [_row(task) for task in waiting] if everything or len(waiting) <= FEW else _folded(waiting)
+    rows = [_row(task) for task in waiting] if everything or len(waiting) <= FEW else _stage_rows(waiting)
     width = max((len(name) for _, name, _ in rows), default=0)
     lines += [f"{state:8}{name:{width}}  {why}" for state, name, why in rows]
     fresh = count - len(waiting)
@@ -77,7 +77,7 @@ def _row(task: Forecast) -> tuple[str, str, str]:
     return task.state, task.name, "; ".join(task.why[:3]) + more
 
 
-def _folded(tasks: Iterable[Forecast]) -> list[tuple[str, str, str]]:
+def _stage_rows(tasks: Iterable[Forecast]) -> list[tuple[str, str, str]]:
     """A row for each stage, state and reason; a row of one task has its name."""
     groups: dict[tuple[str, str, str], list[Forecast]] = {}
     for task in tasks:

@@ -85,7 +85,7 @@ class Reproduce(WordsAndOptions):
 def tag_and_version(package: Package, word: str) -> tuple[str, str]:
     """The tag and the version that a word names: the package's own if it is empty, and both empty if the word is
     neither a version nor one of the package's tags."""
-    from cartwheel.model.destination import is_version
+    from cartwheel.model.versions.version import is_version
 
     if not word:
         return package.tag_name, package.version
@@ -152,7 +152,7 @@ def reproduction(
         if there is None:
             raise ConfigError(f"the tag has no package '{package.key}'")
         release = _Release(there, where, {row.file: row for row in rows}, environ, Path(folder, "published"))
-        return release.compared(clone, result)
+        return release.compare(clone, result)
 
 
 class _Release:
@@ -173,7 +173,7 @@ class _Release:
         self._own = [row for row in self._planned.values() if row.kind == "sdist" or row.file in running]
         self._index, self._listed, self._environ, self._folder = index, listed, environ, folder
 
-    def compared(self, clone: Path, result: Reproduction) -> Reproduction:
+    def compare(self, clone: Path, result: Reproduction) -> Reproduction:
         """The result with a row for each file of the index and of the tag."""
         toolchain, compiler = self._compiler(clone)
         env = tool_environment(self._environ) | ({"RUSTUP_TOOLCHAIN": toolchain} if toolchain else {})
@@ -204,7 +204,7 @@ class _Release:
                 continue
             env = tool_environment(self._environ)
             try:
-                commit = recorded_commit(self._published(row.file))
+                commit = recorded_commit(self._download(row.file))
                 here = compiler_commit(clone, env) if commit else ""
             except run.Interrupted:
                 raise
@@ -217,7 +217,7 @@ class _Release:
             return name, "" if name else f"{text}built with that of commit {here[:9]}"
         return "", ""
 
-    def _published(self, file: str) -> Path:
+    def _download(self, file: str) -> Path:
         """A file of the index, downloaded."""
         from cartwheel.destinations.pypi_reader import read_bytes
 
@@ -238,7 +238,7 @@ class _Release:
         ours = clone / planned.path
         if not ours.is_file():
             return FileResult(file=file, state=NOT_BUILT, differences=_about(failure, planned.task))
-        theirs = self._published(file)
+        theirs = self._download(file)
         unlike = differences(ours, theirs)
         if listed.sha256 and (served := sha256_of(theirs)) != listed.sha256:
             unlike = (f"the index lists it with sha256 {listed.sha256}, and serves sha256 {served}", *unlike)

@@ -100,7 +100,7 @@ def _status(
                     say=lambda text: None, scratch=Path(folder),
                 )
             )  # fmt: skip
-            with there.alone():
+            with there.session():
                 return there.status(digests)
     except CartwheelError as error:
         kind = kind_of(name, project.indexes)

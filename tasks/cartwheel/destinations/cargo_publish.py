@@ -169,9 +169,9 @@ class Cargo:
                 *(word for crate in picked for word in ("--package", crate.name)),
             )
         )  # fmt: skip
-        return {crate.name: self.packed(crate) for crate in picked}
+        return {crate.name: self.crate_path(crate) for crate in picked}
 
-    def packed(self, crate: Crate) -> Path:
+    def crate_path(self, crate: Crate) -> Path:
         """The path of a crate's packed file."""
         return self._target / "package" / crate.file
 
@@ -184,7 +184,7 @@ class Cargo:
             return Answer(status=LOST, words=str(error), late=True)
         return Answer(status=200, words="") if code == 0 else answer_from(output, datetime.now(UTC))
 
-    def published(self, crate: Crate) -> bytes | None:
+    def published_crate(self, crate: Crate) -> bytes | None:
         """The crate's file as the registry serves it, or None if the registry does not have this version.
 
         Raises `StepFailed` if the registry cannot be read.

@@ -44,7 +44,7 @@ from cartwheel.model.project import Project
 from cartwheel.model.wheels.binary_facts import shortened_list
 from cartwheel.process import environment
 from cartwheel.process.step_log import StepLog
-from cartwheel.stand_ins.crates import CrateShelf, third_party
+from cartwheel.stand_ins.crates import LoopbackRegistry, third_party
 
 _ONE_AT_A_TIME = threading.Lock()
 """Held while crates are sent or compared: packages of one workspace may share crates."""
@@ -95,7 +95,7 @@ def existing_files(release: Release, version: str, crates: Mapping[str, str]) ->
         cargo = cargo_for(release, StepLog(Path(folder, "cargo.log"), shown_as="cargo's words"))
         sent = released_crates(release, cargo)
         moved = (replace(crate, version=crates[crate.name]) for crate in sent if crate.name in crates)
-        return tuple(crate.file for crate in moved if cargo.published(crate) is not None)
+        return tuple(crate.file for crate in moved if cargo.published_crate(crate) is not None)
 
 
 def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
@@ -105,14 +105,14 @@ def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
 
 
 @contextmanager
-def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[CrateShelf]:
+def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[LoopbackRegistry]:
     """A registry that serves every crate in the lockfiles of the workspaces to publish; cargo fetches them first."""
     import os
 
     env = environment.tool_environment(os.environ)
     log = StepLog(folder.with_suffix(".log"), shown_as=str(folder.with_suffix(".log")))
     caches = tuple((cargo_home(env) / "registry" / "cache").glob("*"))
-    shelf = CrateShelf(token=token)
+    registry = LoopbackRegistry(token=token)
     for manifest in sorted({workspace_of(package) for package in project.packages if crate_manifest(package)}):
         workspace = (clone / manifest).parent
         log.run(("cargo", "fetch", "--locked", "--manifest-path", str(clone / manifest)), cwd=workspace, env=env)
@@ -121,10 +121,10 @@ def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterato
         caches = tuple((cargo_home(env) / "registry" / "cache").glob("*"))
         locked = third_party(metadata, read_toml(Path(metadata["workspace_root"]) / "Cargo.lock", "Cargo.lock"), caches)
         for (name, version), crate in locked.crates.items():
-            shelf.add(locked.rows[name][version], crate)
-    shelf.locked = shelf.holds()
-    with shelf.open():
-        yield shelf
+            registry.add(locked.rows[name][version], crate)
+    registry.third_party = registry.holds()
+    with registry.open():
+        yield registry
 
 
 class CrateRelease:
@@ -147,7 +147,7 @@ class CrateRelease:
         self._verified: set[str] = set()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def session(self) -> Iterator[None]:
         """Serializes the releases of crates in this process; revokes the job's token at the end."""
         with _ONE_AT_A_TIME:
             try:
@@ -249,7 +249,7 @@ class CrateRelease:
 
     def _remote_crate(self, file: str) -> bytes | None:
         """The crate as the registry serves it, cached once it exists: a published crate never changes."""
-        if file not in self._theirs and (data := self._cargo.published(self._crates[file])) is not None:
+        if file not in self._theirs and (data := self._cargo.published_crate(self._crates[file])) is not None:
             self._theirs[file] = data
         return self._theirs.get(file)
 

@@ -24,10 +24,10 @@ from cartwheel.destinations.release_page import (
 )
 from cartwheel.destinations.retries import Patience, sleep
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.destination import is_prerelease
 from cartwheel.model.project import Package, Project
+from cartwheel.model.versions.version import is_prerelease
 from cartwheel.model.wheels.wheel_name import normalised_name
-from cartwheel.stand_ins.github import ReleaseShelf
+from cartwheel.stand_ins.github import LoopbackReleases
 
 
 def locate(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> None:
@@ -62,7 +62,7 @@ def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
 
 
 @contextmanager
-def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[ReleaseShelf]:
+def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[LoopbackReleases]:
     """Release pages for the tags of the rehearsal's remote."""
     from cartwheel.repository.git import Repository
 
@@ -70,7 +70,7 @@ def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterato
         with Repository(clone.with_name("remote.git")) as remote:
             return remote.tags()
 
-    with ReleaseShelf(tags, token=token).open() as shelf:
+    with LoopbackReleases(tags, token=token).open() as shelf:
         yield shelf
 
 

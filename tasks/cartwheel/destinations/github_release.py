@@ -86,7 +86,7 @@ class GitHubRelease:
         self._bundles = bundles
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def session(self) -> Iterator[None]:
         """Serializes the releases of this process; closes the connections at the end."""
         with _ONE_AT_A_TIME, self._api:
             yield
@@ -265,7 +265,7 @@ class GitHubRelease:
     def _publish(self, page: Page) -> None:
         spec = self._spec
         lacks_notes = not page.notes and not page.immutable
-        notes = (self._generated() if spec.generated else spec.notes) if lacks_notes else ""
+        notes = (self._generated_notes() if spec.generated else spec.notes) if lacks_notes else ""
         change: dict[str, Any] = {"body": notes} if notes else {}
         if page.draft:
             newest = latest(self._forge, spec)
@@ -276,7 +276,7 @@ class GitHubRelease:
         if reply.fields.get("draft"):
             raise StepFailed(f"{self.name}: {spec.tag} is still a draft, although it was told to publish it")
 
-    def _generated(self) -> str:
+    def _generated_notes(self) -> str:
         """The notes from merged pull requests since the release before (REST API, "generate release notes content for
         a release", November 2026)."""
         reply = self._forge.ask("POST", "releases/generate-notes", {"tag_name": self._spec.tag})

@@ -115,13 +115,13 @@ class Conversation:
                 except OSError:
                     pass  # already closed
 
-    def opened(self, connection: Any) -> None:
+    def register(self, connection: Any) -> None:
         """Registers a connection before it is made; raises `ConnectionError` after `cancel`."""
         if self._cancelled:
             raise ConnectionAbortedError("the exchange was ended")
         self._open.add(connection)
 
-    def connected(self) -> None:
+    def note_contact(self) -> None:
         """Notes that a host was reached."""
         self._connected = True
 

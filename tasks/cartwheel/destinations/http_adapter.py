@@ -23,9 +23,9 @@ def adapter_of(conversation: Conversation, *, timeout: tuple[float, float]) -> A
 
         class Connection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
             def connect(self) -> None:
-                conversation.opened(self)
+                conversation.register(self)
                 super().connect()
-                conversation.connected()
+                conversation.note_contact()
 
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 

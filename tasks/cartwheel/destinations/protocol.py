@@ -179,8 +179,8 @@ class Destination(Protocol):
     deadline: float
     """Seconds to wait until everything is shown."""
 
-    def alone(self) -> AbstractContextManager[object]:
-        """The context to hold while the release is worked on; it closes connections at its end."""
+    def session(self) -> AbstractContextManager[object]:
+        """The context for all work on the release; its end closes the connections."""
 
     def items(self, files: Sequence[Item]) -> tuple[Item, ...]:
         """The items to send for these planned files, in order."""

@@ -84,8 +84,8 @@ def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
 @contextmanager
 def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[LoopbackIndex]:
     """An index over a folder that accepts uploads only with `token`."""
-    with LoopbackIndex(folder, password=token) as shelf:
-        yield shelf
+    with LoopbackIndex(folder, password=token) as index:
+        yield index
 
 
 class PypiDestination:
@@ -114,7 +114,7 @@ class PypiDestination:
         self._attestations: Mapping[str, str] = {}
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def session(self) -> Iterator[None]:
         """Closes the connections at the end; several packages may be sent at once."""
         try:
             yield
@@ -133,9 +133,9 @@ class PypiDestination:
         """The refusals of the index's rules, and missing credentials; waived findings are announced."""
         from cartwheel.checks.index_rules import findings, refusals_and_notes
 
-        besides = ("private",) if self._release and self._release.project.rehearsed else ()
+        waived = ("private",) if self._release and self._release.project.rehearsed else ()
         refused, notes = refusals_and_notes(
-            findings([item.path for item in items], besides=besides, rules=self.index.rules), self.index.rules
+            findings([item.path for item in items], waived=waived, rules=self.index.rules), self.index.rules
         )
         for line in notes:
             self._say(f"{self.name}: {line}")
@@ -218,10 +218,10 @@ class PypiDestination:
         if self._release is None:
             return ""
         digests = {item.name: item.sha256 for item in items}
-        proven = self._verified(self._release, digests)
+        proven = self._attestation_line(self._release, digests)
         return "; ".join(filter(None, (proven, check_installation(self._release, self.index, digests))))
 
-    def _verified(self, release: Release, digests: Mapping[str, str]) -> str:
+    def _attestation_line(self, release: Release, digests: Mapping[str, str]) -> str:
         """A line about the verified attestations; empty if this release has none by its configuration."""
         needs = job_needs(self.name, release.settings or IndexSettings())
         if not (pypi_provenance.is_attested(self.index) and needs.identity):

@@ -49,7 +49,7 @@ def refusals(index: Index, *, trusted: bool) -> tuple[str, ...]:
             f'index {index.name}: attestations need trusted publishing; say auth = "trusted" in '
             f"[tool.cartwheel.index.{index.name}], and publish from the pipeline",
         )
-    lacking = attestations.lacking() if is_attested(index) else ""
+    lacking = attestations.missing_packages() if is_attested(index) else ""
     return (f"index {index.name}: {lacking}",) if lacking else ()
 
 
@@ -130,10 +130,10 @@ def file_provenance(index: Index, project: str, version: str, file: str, sha256:
         document = provenance(index, project, version, file)
         if not document:
             return FileProvenance(file=file)
-        if lacking := attestations.lacking():
+        if lacking := attestations.missing_packages():
             stated = ", ".join(str(row) for row in attestations.publishers(document))
             return FileProvenance(file=file, publisher=stated, problem=f"not verified: {lacking}")
-        attested = attestations.verified(document, file, sha256, trust_of(index, root))
+        attested = attestations.verify_attestations(document, file, sha256, trust_of(index, root))
     except StepFailed as error:
         return FileProvenance(file=file, problem=str(error))
     return FileProvenance(file=file, publisher=str(attested.publisher), commit=attested.commit)

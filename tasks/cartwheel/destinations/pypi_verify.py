@@ -16,7 +16,7 @@ from cartwheel.destinations.pypi_install import (
     requirement,
 )
 from cartwheel.machine.host import this_machine
-from cartwheel.machine.interpreters import NoInterpreter, cannot_run, some
+from cartwheel.machine.interpreters import NoInterpreter, any_interpreter, cannot_run
 from cartwheel.model.check_report import tests
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.python import PURE
@@ -36,7 +36,9 @@ def check_installation(release: Release, index: Index, expected: Mapping[str, st
     assert log is not None
     env = environment.tool_environment(release.environ)
     own = [wheel for wheel in package.wheels if not cannot_run(wheel.target, this_machine(), wheel.floor)]
-    base = some(own[0].python if own else PURE, package.minimum_python, environment.uv_environment(release.environ))
+    base = any_interpreter(
+        own[0].python if own else PURE, package.minimum_python, environment.uv_environment(release.environ)
+    )
     if isinstance(base, NoInterpreter):
         raise StepFailed(f"{package.name}: {base.why}, and its tests need it; install it")
     folder = release.root / package.folder

@@ -83,7 +83,7 @@ class Bundles:
         """Why files cannot be signed although the configuration requires it; empty if they can, or need not be."""
         if not self._settings.attestations:
             return ""
-        lacking = attestations.lacking()
+        lacking = attestations.missing_packages()
         return (
             f"index {self._name}: {lacking}"
             if lacking
@@ -126,7 +126,7 @@ class Bundles:
         attest = self._settings.attestations
         if attest is False or not (attest or trusted_publishing.is_available(self._environ)):
             return ""
-        if not attest and (lacking := attestations.lacking()):
+        if not attest and (lacking := attestations.missing_packages()):
             self._say(f"no {SUFFIX} files: {lacking}")
             return ""
         try:
@@ -150,13 +150,13 @@ class Bundles:
             if self._settings.attestations:
                 raise StepFailed(f"{self._name}: no file of the release page has a bundle")
             return ""
-        if lacking := attestations.lacking():
+        if lacking := attestations.missing_packages():
             return f"{len(bundles)} bundles, not verified: {lacking}"
         wrong = [f"{name}: its bundle {name}{SUFFIX} is missing" for name in digests if name not in bundles]
         for name, asset in bundles.items():
             try:
                 text = api.content(asset.url).decode("utf-8", "replace")
-                attestations.verified_bundle(text, name, digests[name], repository, self._trust)
+                attestations.verify_bundle(text, name, digests[name], repository, self._trust)
             except StepFailed as error:
                 wrong.append(str(error))
         if wrong:

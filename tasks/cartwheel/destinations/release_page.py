@@ -229,7 +229,7 @@ class _AssetRow(Struct, frozen=True, kw_only=True):
 _Row = TypeVar("_Row")
 
 
-def _read(row: Mapping[str, Any], kind: type[_Row]) -> _Row:
+def _decode_row(row: Mapping[str, Any], kind: type[_Row]) -> _Row:
     """A row of an answer. Raises `StepFailed` if it is not one of GitHub's."""
     try:
         return convert(row, kind)
@@ -241,7 +241,7 @@ def _read(row: Mapping[str, Any], kind: type[_Row]) -> _Row:
 
 def page_of(forge: Persistent, row: Mapping[str, Any]) -> Page:
     """A release page with all its assets, from GitHub's row."""
-    page = _read(row, _PageRow)
+    page = _decode_row(row, _PageRow)
     return Page(
         id=page.id,
         draft=page.draft,
@@ -256,7 +256,7 @@ def page_of(forge: Persistent, row: Mapping[str, Any]) -> Page:
 
 def asset_of(row: Mapping[str, Any]) -> Asset:
     """An asset, from GitHub's row."""
-    asset = _read(row, _AssetRow)
+    asset = _decode_row(row, _AssetRow)
     digest = asset.digest or ""
     return Asset(
         id=asset.id, name=inert(asset.name), size=asset.size, whole=asset.state == "uploaded",

@@ -73,9 +73,9 @@ class Digests:
         """The digest of a file, as this process first saw it; `""` if there is no file. `path` is relative to the
         project."""
         known = self._seen.get(path)
-        return self.again(path) if known is None else known
+        return self.digest_now(path) if known is None else known
 
-    def again(self, path: str) -> str:
+    def digest_now(self, path: str) -> str:
         """The file's current digest."""
         digest = self._look(path)
         if self._seen.get(path, digest) != digest:

@@ -1,4 +1,4 @@
-"""Atomic writes of files, and what a failed write says."""
+"""Atomic writes of files, and messages about failed ones."""
 
 from __future__ import annotations
 

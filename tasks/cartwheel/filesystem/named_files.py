@@ -34,7 +34,7 @@ _VARIABLE_PARTS = re.compile(r"[^/]*[*?{\[][^/]*")
 _READ_AS_SCRIPTS = frozenset(name for names in _OF_PROGRAMS.values() for name in names)
 
 
-def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSet:
+def named_files(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSet:
     """The files and folders in the project or its repository that words name, relative to one of `places`.
 
     A path may follow `=`, `,`, `@` or a flag. Arguments in a file named by `@` count as words too, and files

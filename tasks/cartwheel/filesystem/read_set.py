@@ -36,7 +36,7 @@ class ReadSet(Struct, frozen=True, kw_only=True):
     unwatched: tuple[str, ...] = ()
     """The files and folders, among the above, that cargo does not watch."""
     git: tuple[str, ...] = ()
-    """What counts of the repository itself, in the words of `inputs.git_reads`."""
+    """Names of `inputs.git_reads`: facts of git that count."""
 
     def __or__(self, other: ReadSet) -> ReadSet:
         return ReadSet(

@@ -61,6 +61,7 @@ class DiskSnapshot:
         self.root = root
         self.environ = environ
         self.readonly = False
+        """Whether nothing learned in this run is stored."""
         self._version_of = version_of
         self.files = Digests(local / "digests.json", root)
         self.remember = AnswerCache(local / "answers.json")
@@ -84,16 +85,12 @@ class DiskSnapshot:
             self._tools[name] = self._version_of(name, self)
         return self._tools[name]
 
-    def again(self) -> None:
+    def renew(self) -> None:
         """Drop all digests of this process, because another run may have changed files."""
         self.files.forget()
 
-    def forget(self) -> None:
-        """Do not store anything learned in this run."""
-        self.readonly = True
-
     def save(self) -> None:
-        """Store what this run learned, unless `forget` was called."""
+        """Store what this run learned, unless it is `readonly`."""
         if not self.readonly:
             create_state_folder(self.root)
             self.files.save()

@@ -81,7 +81,7 @@ class BuildEvidence(Struct, frozen=True, kw_only=True):
         return all(below(p, top) is None for p in plain for top in self.elsewhere)
 
 
-def seen_by(build: CargoBuild, messages: CargoMessages, home: Path) -> BuildEvidence:
+def evidence_of(build: CargoBuild, messages: CargoMessages, home: Path) -> BuildEvidence:
     """The evidence of a build. Ignored are fetched crates and all target directories, even a copied one's original."""
     places = (build.target_dir, build.root / ".cartwheel", home / "registry", home / "git")
     return BuildEvidence(
@@ -114,7 +114,7 @@ def whole_packages(packages: Iterable[Crate], root: Path) -> ReadSet:
     return ReadSet(folders=tuple(sorted({relative_name(p.folder, root) for p in packages})))
 
 
-def asked_for(packages: Iterable[Crate]) -> ReadSet:
+def variables_in_sources(packages: Iterable[Crate]) -> ReadSet:
     """The variables named in the packages' sources, used if the compiler's dep-info is missing."""
     names: set[str] = set()
     for package in packages:
@@ -182,7 +182,7 @@ def _other_places(files: Iterable[str], roots: set[str], root: Path) -> Iterator
 
 
 def _scripts(run: BuildEvidence) -> dict[Path, ReadSet]:
-    """What the build scripts watch and link, by their package's folder."""
+    """The reads of the build scripts: what they watch and link, by their package's folder."""
     manifests = {a.package: a.manifest for a in run.messages.artifacts}
     scripts: dict[Path, ReadSet] = {}
     for script in run.messages.scripts:
@@ -239,7 +239,7 @@ def _variables(run: BuildEvidence) -> ReadSet:
             names |= {n for info in listed for n in info.env} - own.get(artifact.package, set())
         elif is_local(artifact.package):
             unknown.append(read_crate(artifact.manifest, run.build.root))
-    return ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n)))) | asked_for(unknown)
+    return ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n)))) | variables_in_sources(unknown)
 
 
 def _beside(artifact: CompilerArtifact, run: BuildEvidence) -> list[DepInfo]:

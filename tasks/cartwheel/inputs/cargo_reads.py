@@ -21,10 +21,10 @@ from cartwheel.filesystem.read_set import ReadSet, relative_name, there_or_not
 from cartwheel.inputs.build_reads import (
     DIRECTORIES,
     CargoBuild,
-    asked_for,
+    evidence_of,
     is_local,
     reads_of_build,
-    seen_by,
+    variables_in_sources,
     whole_packages,
 )
 
@@ -35,7 +35,7 @@ def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[s
     packages = (*local_packages(manifest, root), *_substitutes(settings.crates, root))
     return (
         settings.reads(root, _flags_from(manifest, cwd))
-        | _standing(manifest, packages, root)
+        | _always_read(manifest, packages, root)
         | whole_packages(packages, root)
         | there_or_not([workspace_root(Path(os.path.abspath(manifest))).with_name("Cargo.lock")], root)
     )
@@ -54,11 +54,11 @@ def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Read
     packages = tuple({p.manifest: p for p in (*declared, *compiled)}.values())
     reads = settings.reads(build.root, _flags_from(build.manifest, build.cwd))
     if not messages.complete:
-        reads |= _standing(build.manifest, packages, build.root)
-        return reads | whole_packages(packages, build.root) | asked_for(packages)
+        reads |= _always_read(build.manifest, packages, build.root)
+        return reads | whole_packages(packages, build.root) | variables_in_sources(packages)
     here = {*(p.manifest for p in compiled), *(p.manifest for p in declared[:1])}  # others belong to another target
-    reads |= _standing(build.manifest, [p for p in packages if p.manifest in here], build.root)
-    return reads | reads_of_build(seen_by(build, messages, cargo_home(environ)), packages)
+    reads |= _always_read(build.manifest, [p for p in packages if p.manifest in here], build.root)
+    return reads | reads_of_build(evidence_of(build, messages, cargo_home(environ)), packages)
 
 
 def _flags_from(manifest: Path, cwd: Path) -> tuple[Path, ...]:
@@ -83,10 +83,10 @@ def _substitutes(manifests: Iterable[Path], root: Path) -> Iterator[Crate]:
         yield from local_packages(manifest, root)
 
 
-# ---- what counts whether or not a build read it -----------------------------------------------------------------
+# ---- inputs of every build ---------------------------------------------------------------------------------------
 
 
-def _standing(manifest: Path, packages: Iterable[Crate], root: Path) -> ReadSet:
+def _always_read(manifest: Path, packages: Iterable[Crate], root: Path) -> ReadSet:
     """Manifests, and files that cargo finds by name alone as soon as they exist.
 
     Programs count for the crate itself only: the wheel's list of components names them, and leaves out those of

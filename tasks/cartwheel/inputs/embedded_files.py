@@ -10,7 +10,7 @@ from pathlib import Path
 from cartwheel.cargo.build_output import CompilerArtifact
 from cartwheel.cargo.workspace import Crate, workspace_root
 from cartwheel.filesystem.manifest_files import table
-from cartwheel.filesystem.named_files import named_in
+from cartwheel.filesystem.named_files import named_files
 from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name, source_top, there_or_not
 
 _MACROS = {
@@ -39,12 +39,12 @@ OPENS_FILES = re.compile(r"\b(?:File::open|fs::read\w*|read_to_string|read_dir|W
 
 
 def unwatched_files(artifacts: Iterable[CompilerArtifact], packages: Iterable[Crate], root: Path) -> ReadSet:
-    """What a build compiles in although cargo would not run again for it; `artifacts`: all that it made."""
+    """Files that a build compiles in and cargo does not watch; `artifacts`: everything that the build made."""
     compiled = tuple(artifacts)
-    return _opened_by_macros({artifact.name for artifact in compiled}, packages, root) | _vendored(compiled, root)
+    return _opened_by_macros({artifact.name for artifact in compiled}, packages, root) | _vendored_files(compiled, root)
 
 
-def _vendored(artifacts: Iterable[CompilerArtifact], root: Path) -> ReadSet:
+def _vendored_files(artifacts: Iterable[CompilerArtifact], root: Path) -> ReadSet:
     """Crates of a directory source in the project. cargo compares their files with `.cargo-checksum.json`, so that file
     counts; the whole crate where it lists no file."""
     reads = ReadSet()
@@ -82,7 +82,7 @@ def _opened_by_macros(compiled: Iterable[str], packages: Iterable[Crate], root: 
         if _uses(known, manifest):
             reads |= ReadSet(folders=(relative_name(package.folder, root),)) | _found_above(package, root)
         if _uses(known | own, manifest):
-            reads |= _named_in_sources(package, root)
+            reads |= _literal_paths(package, root)
     return reads | ReadSet(unwatched=(*reads.folders, *reads.files))
 
 
@@ -105,7 +105,7 @@ def _found_above(package: Crate, root: Path) -> ReadSet:
     return there_or_not((path for path in paths if not path.is_dir()), root) | ReadSet(folders=folders)
 
 
-def _named_in_sources(package: Crate, root: Path) -> ReadSet:
+def _literal_paths(package: Crate, root: Path) -> ReadSet:
     """The files and folders that string literals name, relative to the package or its workspace."""
     words: set[str] = set()
     for file in files_below(package.folder, "."):
@@ -113,7 +113,7 @@ def _named_in_sources(package: Crate, root: Path) -> ReadSet:
             for sign, name in _LITERAL.findall(_text(package.folder / file)):
                 if sign or "/" in name or "." in name:
                     words.add(re.sub(r"\$\{?CARGO_MANIFEST_DIR\}?/?", "", name))
-    return named_in(words, (package.folder, workspace_root(package.manifest).parent), root)
+    return named_files(words, (package.folder, workspace_root(package.manifest).parent), root)
 
 
 def _text(path: Path) -> str:

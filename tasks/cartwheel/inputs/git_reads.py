@@ -1,4 +1,4 @@
-"""What a build reads of the repository itself: the commit, what `git describe` prints, the branch, edits, remotes."""
+"""The facts that a build reads from git: the commit, the output of `git describe`, the branch, edits, remotes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFS = "git refs"
 SETTINGS = "git config"
 """The remotes' addresses and the user's name."""
 LOCAL = (DESCRIPTION, TAGS, BRANCH, STATUS, DIFFERENCE, REFS, SETTINGS)
-"""What differs between clones of one commit; compared only on the machine that made the record."""
+"""The facts that differ between clones of one commit; compared only on the machine that made the record."""
 
 _GIT = r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_version)::'
 _DESCRIPTION = r"describe|dirty|\"status\"|\"diff|statuses|all_git|vergen::Config"
@@ -40,12 +40,12 @@ _CRATES = {
     **dict.fromkeys(("git-version", "git-version-macro"), (COMMIT, DESCRIPTION)),
     **dict.fromkeys(("git-testament", "git-testament-derive", "shadow-rs"), (COMMIT, DESCRIPTION, BRANCH, STATUS)),
 }
-"""What crates read for whoever uses them (their documentation on docs.rs, November 2026).  vergen reads what the build
+"""The facts that crates read for their users (documentation on docs.rs, November 2026).  vergen reads what the build
 script names."""
 
 
-def named_in_sources(texts: Iterable[str]) -> tuple[str, ...]:
-    """What build scripts and procedural macros ask git for, by their source texts."""
+def facts_in_sources(texts: Iterable[str]) -> tuple[str, ...]:
+    """The facts that build scripts and procedural macros read, by their source texts."""
     about_git = "\n".join(text for text in texts if re.search(_GIT, text))
     rows = (
         (COMMIT, _GIT), (DESCRIPTION, _DESCRIPTION), (TAGS, _TAGS), (BRANCH, _BRANCH), (STATUS, _STATUS),
@@ -54,15 +54,15 @@ def named_in_sources(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name, pattern in rows if re.search(pattern, about_git))
 
 
-def named_in_commands(texts: Iterable[str]) -> tuple[str, ...]:
-    """What commands and scripts in any language ask git for, by their texts."""
+def facts_in_commands(texts: Iterable[str]) -> tuple[str, ...]:
+    """The facts that commands and scripts in any language read, by their texts."""
     lines = (line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
     asking = (re.findall(r"[\w./-]+", line) for line in lines if re.search(r"\bgit\b", line))
-    return named_in_sources(" ".join(f'"{word}"' for word in words) for words in asking)
+    return facts_in_sources(" ".join(f'"{word}"' for word in words) for words in asking)
 
 
 def watched_at(path: Path) -> tuple[str, ...]:
-    """What a watched path stands for; empty outside `.git`."""
+    """The facts that a watched path stands for; empty outside `.git`."""
     if ".git" not in path.parts:
         return ()
     within = path.parts[path.parts.index(".git") + 1 :]
@@ -74,7 +74,7 @@ def watched_at(path: Path) -> tuple[str, ...]:
 
 
 def read_by_crates(crates: Mapping[str, str], named: Collection[str]) -> tuple[str, ...]:
-    """What the crates of a resolution read; `named`: what the project's own scripts ask git for."""
+    """The facts that the crates of a resolution read; `named`: those that the project's own scripts read."""
     names = {name for crate in crates.keys() & _CRATES.keys() for name in _CRATES[crate]}
     if "git2" in crates.get("built", ""):
         names |= {COMMIT, DESCRIPTION, BRANCH} if named else {COMMIT}
@@ -89,22 +89,23 @@ def head(root: Path) -> str:
 
 
 def local_values(names: Collection[str], root: Path) -> Mapping[str, str]:
-    """What git says now about this clone; only for what `names` asks."""
-    return {name: _asked(name, root) for name in LOCAL if name in names}
+    """The current values of those `names` that are local to this clone."""
+    return {name: _cached_answer(name, root) for name in LOCAL if name in names}
 
 
 @cache
-def _asked(name: str, root: Path) -> str:
+def _cached_answer(name: str, root: Path) -> str:
     return ask(name, root)
 
 
 def ask(name: str, root: Path) -> str:
-    """What git says about a name of `LOCAL`, or a digest of it; empty where it says nothing.  Never cached."""
+    """The current value of a name of `LOCAL`, or a digest of it; empty if git has none.  Never cached."""
     from cartwheel.model.errors import CartwheelError
     from cartwheel.process.environment import fingerprint
     from cartwheel.process.run import capture
+    from cartwheel.repository.git_environment import reading_environment
 
-    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {"LC_ALL": "C"}
+    env = reading_environment(os.environ)
     try:
         answer = " ".join(
             capture(("git", "--no-optional-locks", *row), cwd=root, env=env).strip() for row in _QUESTIONS[name]
@@ -129,6 +130,6 @@ _DIGESTS = (STATUS, DIFFERENCE, REFS, SETTINGS)
 """Answers that are long, or that hold a secret: an address with a password."""
 
 
-def look_again() -> None:
+def forget_cached_state() -> None:
     """Clear the cache of this module."""
-    _asked.cache_clear()
+    _cached_answer.cache_clear()

@@ -27,11 +27,11 @@ def copy_files(folder: str, paths: Iterable[str], root: Path, into: Path) -> Pat
     for path in paths:
         # The .git file of a submodule holds a relative path, which is wrong in the copy.
         if (root / path).is_file() and Path(path).name != ".git":
-            _bring(root / path, into / (root / path).relative_to(top))
+            _copy_file(root / path, into / (root / path).relative_to(top))
     for above in (root / folder, *(root / folder).parents):
         for name in _BESIDE:
             if (above / name).is_file():
-                _bring(above / name, into / (above / name).relative_to(top))
+                _copy_file(above / name, into / (above / name).relative_to(top))
         if above == top:
             break
     if git_folder:
@@ -39,7 +39,7 @@ def copy_files(folder: str, paths: Iterable[str], root: Path, into: Path) -> Pat
     return into / (root / folder).relative_to(top)
 
 
-def _bring(source: Path, to: Path) -> None:
+def _copy_file(source: Path, to: Path) -> None:
     if not to.exists():
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, to)

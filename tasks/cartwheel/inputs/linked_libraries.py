@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartwheel.cargo.workspace import workspace_root
-from cartwheel.filesystem.named_files import named_in
+from cartwheel.filesystem.named_files import named_files
 from cartwheel.filesystem.read_set import ReadSet, source_top, there_or_not
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def link_reads(script: BuildScriptRun, printed: Directives, folder: Path, run: B
     folders = {place for name in script.library_folders if run.counts(place := folder_of(name))}
     places = [place / form.format(name) for place in folders for name in names for form in _LIBRARY_NAMES]
     places += [path for place in folders if place.is_relative_to(top) for path in _libraries_in(place)]
-    flags = named_in(printed.link_args, (folder, workspace_root(folder / "Cargo.toml").parent), root)
+    flags = named_files(printed.link_args, (folder, workspace_root(folder / "Cargo.toml").parent), root)
     reads = there_or_not([path for path in places if not path.is_dir()], root) | flags
     return reads | ReadSet(unwatched=(*reads.files, *reads.absent))
 

@@ -61,7 +61,7 @@ def refresh_copy(manifest: str, root: Path, paths: Iterable[str], resolve: Calla
     with _one_at_a_time:
         _update(copy, top, root, manifest, paths)
         if own := lock_path(root / manifest):
-            _bring(own, copy / own.relative_to(top))
+            _copy_file(own, copy / own.relative_to(top))
         resolve(home / manifest)
     return home
 
@@ -83,7 +83,7 @@ def refresh_listed_copy(manifest: str, root: Path, paths: Iterable[str], home: P
         (copy / git_folder[0].relative_to(top) / ".git").write_text(git_folder[1], encoding="utf-8", newline="")
         if lock := lock_path(home / manifest):
             place = Path(os.path.abspath(root / os.path.relpath(lock, home)))
-            _bring(lock, copy / place.relative_to(top))
+            _copy_file(lock, copy / place.relative_to(top))
     return copy / root.relative_to(top)
 
 
@@ -94,10 +94,10 @@ def _update(copy: Path, top: Path, root: Path, manifest: str, paths: Iterable[st
     folders = {folder for path in needed for folder in path.parents if folder.is_relative_to(top)}
     needed |= {folder / name for folder in folders for name in _BESIDE if (folder / name).is_file()}
     for path in sorted(needed):
-        _bring(path, copy / path.relative_to(top))
+        _copy_file(path, copy / path.relative_to(top))
     for path in _beside_crates(top, root) - needed:
-        _bring(path, copy / path.relative_to(top), shallow=True)
-    _drop(copy, top)
+        _copy_file(path, copy / path.relative_to(top), shallow=True)
+    _delete_extra_files(copy, top)
 
 
 def _beside_crates(top: Path, root: Path) -> set[Path]:
@@ -125,7 +125,7 @@ def _crates(manifest: Path) -> Iterable[Path]:
             yield from (needed.parent / name for name in files_below(needed.parent, "."))
 
 
-def _bring(source: Path, to: Path, *, shallow: bool = False) -> None:
+def _copy_file(source: Path, to: Path, *, shallow: bool = False) -> None:
     """Copy a file if it differs; `shallow` compares only size and time."""
     if to.is_file() and filecmp.cmp(source, to, shallow) and os.stat(source).st_mode == os.stat(to).st_mode:
         return
@@ -134,7 +134,7 @@ def _bring(source: Path, to: Path, *, shallow: bool = False) -> None:
     shutil.copy2(source, to)
 
 
-def _drop(copy: Path, top: Path) -> None:
+def _delete_extra_files(copy: Path, top: Path) -> None:
     """Delete files from the copy that the sources no longer have. Cargo.lock and .git belong to the copy and stay."""
     for folder, _, names in os.walk(copy):
         for name in names:

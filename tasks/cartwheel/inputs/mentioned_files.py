@@ -1,4 +1,4 @@
-"""What the sources of programs that run during a build name: files of the project, the lockfile, git."""
+"""Files of the project, the lockfile and facts of git that the sources of build-time programs mention."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartwheel.cargo.workspace import workspace_root
-from cartwheel.filesystem.named_files import named_in, words_of_source
+from cartwheel.filesystem.named_files import named_files, words_of_source
 from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name, source_top, there_or_not
 from cartwheel.inputs import git_reads
 from cartwheel.model.wheels.target import TARGETS
@@ -27,7 +27,7 @@ _CLIMBS = re.compile(r'\.(?:parent|ancestors|pop)\(|"\.\."')
 def mentioned_by_sources(
     run: BuildEvidence, sources: Iterable[tuple[Path, Path]], watched: Mapping[Path, ReadSet]
 ) -> ReadSet:
-    """What these sources name in string literals, as far as it exists, and what they ask git for.
+    """The existing files and folders that these sources name in string literals, and the facts that they read from git.
 
     A build script may open a file that its directives do not name, and that lies outside its package.  What a script
     wrote itself is left out.  `sources`: each package's folder with a file of it; `watched`: what cargo watches for a
@@ -43,11 +43,11 @@ def mentioned_by_sources(
         except OSError:
             continue
         texts.append(text)
-        reads = named_in(words_of_source(text), _places(folder, text, root), root)
+        reads = named_files(words_of_source(text), _places(folder, text, root), root)
         if _OF_THE_PACKAGE.search(text):
             reads |= ReadSet(folders=(relative_name(folder, root),))
         known = watched.get(folder, ReadSet())
-        files |= (own := {name for name in reads.files if not _written(root / name, spans)})
+        files |= (own := {name for name in reads.files if not _is_written(root / name, spans)})
         folders |= (below := {name for name in reads.folders if not _holds_written(root / name, spans)})
         unwatched |= (own | below) - {*known.files, *known.folders}
     if any("built::" in text for text in texts):
@@ -58,7 +58,7 @@ def mentioned_by_sources(
         files=tuple(sorted(files)),
         folders=tuple(sorted(folders)),
         unwatched=tuple(sorted(unwatched)),
-        git=git_reads.named_in_sources(texts),
+        git=git_reads.facts_in_sources(texts),
     )
 
 
@@ -79,7 +79,7 @@ def runs_at_build_time(artifact: CompilerArtifact, build: CargoBuild) -> bool:
 
 
 def _holds_written(folder: Path, spans: Iterable[tuple[float, float]]) -> bool:
-    return any(_written(folder / path, spans) for path in files_below(folder, "."))
+    return any(_is_written(folder / path, spans) for path in files_below(folder, "."))
 
 
 def _span(script: BuildScriptRun) -> tuple[float, float]:
@@ -88,7 +88,7 @@ def _span(script: BuildScriptRun) -> tuple[float, float]:
     return _moment(folder / "invoked.timestamp"), _moment(folder / "root-output")
 
 
-def _written(path: Path, spans: Iterable[tuple[float, float]]) -> bool:
+def _is_written(path: Path, spans: Iterable[tuple[float, float]]) -> bool:
     moment = _moment(path)
     return any(start <= moment <= end for start, end in spans)
 

@@ -16,6 +16,7 @@ from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Project, Wheel, declared_inputs
 from cartwheel.model.wheels.container_image import DOCKERFILE, image_of
 from cartwheel.model.wheels.test_plan import requirements_file
+from cartwheel.process.environment import home_folder
 
 
 def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> None:
@@ -102,7 +103,7 @@ def _refuse_unknown_index(package: Package, project: Project, environ: Mapping[s
 
     pypirc = RawConfigParser()
     try:
-        pypirc.read(Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home(), ".pypirc"), encoding="utf-8")
+        pypirc.read(home_folder(environ) / ".pypirc", encoding="utf-8")
     except (Error, UnicodeDecodeError):
         return  # twine reports the error
     for name in unknown:

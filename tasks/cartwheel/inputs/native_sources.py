@@ -23,7 +23,7 @@ INCLUDING = frozenset({
 def compiled_sources(out_dir: Path, run: BuildEvidence, watched: ReadSet) -> ReadSet:
     """The files of the project's repository in the `.d` files below `out_dir`; `watched`: what cargo watches."""
     top = source_top(run.build.root)
-    named = {path for file in out_dir.rglob("*.d") for path in _named_in(file, out_dir)}
+    named = {path for file in out_dir.rglob("*.d") for path in _paths_in(file, out_dir)}
     inside = sorted(path for path in named if path.is_relative_to(top) and path.is_file() and run.counts(path))
     reads = there_or_not(inside, run.build.root)
     known = (*watched.files, *watched.folders)
@@ -34,7 +34,7 @@ def _is_known(name: str, known: tuple[str, ...]) -> bool:
     return any(name == path or name.startswith(f"{path}/") for path in known)
 
 
-def _named_in(file: Path, out_dir: Path) -> Iterator[Path]:
+def _paths_in(file: Path, out_dir: Path) -> Iterator[Path]:
     """The absolute paths in a `.d` file. A relative one is looked for from its folder upwards to `out_dir`."""
     try:
         text = file.read_text("utf-8", "surrogateescape").replace("\\\n", " ")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cartwheel.filesystem.manifest_files import table
 from cartwheel.model.config.cargo_features import features
 from cartwheel.model.wheels import python as pythons
 
@@ -25,13 +26,13 @@ def parts(pyproject: Mapping[str, Any], triple: str, python: str) -> dict[str, s
 
 
 def _counting(pyproject: Mapping[str, Any], triple: str, python: str) -> Iterator[tuple[str, object]]:
-    for key, value in _table(pyproject, "project").items():
+    for key, value in table(pyproject, "project").items():
         yield f"project.{key}", value
-    system = _table(pyproject, "build-system")
+    system = table(pyproject, "build-system")
     for key in _BUILD_SYSTEM:
         if key in system:
             yield f"build-system.{key}", system[key]
-    for key, value in _table(_table(pyproject, "tool"), "maturin").items():
+    for key, value in table(table(pyproject, "tool"), "maturin").items():
         if key in ("include", "exclude"):
             patterns = wheel_patterns(value)
             if patterns:
@@ -62,11 +63,6 @@ def _for_wheels(row: object) -> bool:
         return True
     format_name = row.get("format", "wheel")
     return "wheel" in (format_name if isinstance(format_name, list) else [format_name])
-
-
-def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _digest(value: object) -> str:

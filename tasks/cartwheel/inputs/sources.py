@@ -198,7 +198,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _of_git(
         self, learned: Mapping[str, tuple[str, ...]], resolution: Mapping[str, str], root: Path
     ) -> frozenset[str]:
-        """What the build reads of the repository itself, in the words of `git_reads`."""
+        """The names of `git_reads` that the build reads."""
         crates = {name.split(" ")[1]: value for name, value in resolution.items() if name.startswith(_CRATE)}
         named = learned.get("git", ())
         commands = git_of_commands(words_before(self.wheel), self.package.folder, root)
@@ -210,8 +210,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return pyproject_parts.parts(self.package.manifests.pyproject, self.wheel.target.triple, self.wheel.python)
 
     def _resolution(self, snapshot: Snapshot, before: Dependencies | None) -> tuple[Mapping[str, str], str]:
-        """The crates that the target resolves to, and the key of the resolution. They are resolved again only if the
-        lockfile or a manifest changed.
+        """The crates that the target resolves to, and its key, which changes with lockfile and manifests.
 
         If cargo cannot resolve them (stale lockfile, crates not fetched): the previous crates and a fact that marks the
         failure.
@@ -226,7 +225,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             return {**known, _UNRESOLVED: f"by {hint}"}, hint
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
 
-    def resolved(self, snapshot: Snapshot) -> Mapping[str, str]:
+    def resolved_crates(self, snapshot: Snapshot) -> Mapping[str, str]:
         """The crates that the target resolves to, as `cargo.resolution` returns them; empty if they are unknown."""
         facts, _ = self._resolution(snapshot, None)
         return {name.removeprefix(_CRATE): entry for name, entry in facts.items() if name.startswith(_CRATE)}
@@ -237,11 +236,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         rows = self.package.manifests.cargo.get("dependencies", {}).items()
         certain = (row.get("package", name) if isinstance(row, Mapping) else name for name, row in rows
                    if not (isinstance(row, Mapping) and row.get("optional")))  # fmt: skip
-        return self.fetched(snapshot) or tuple(certain)
+        return self.fetched_crates(snapshot) or tuple(certain)
 
-    def fetched(self, snapshot: Snapshot) -> tuple[str, ...]:
+    def fetched_crates(self, snapshot: Snapshot) -> tuple[str, ...]:
         """The names of the crates in the wheel; empty if they are not fetched."""
-        return tuple(self.resolved(snapshot))
+        return tuple(self.resolved_crates(snapshot))
 
     def pyo3_features(self, snapshot: Snapshot) -> frozenset[str] | None:
         """The features that cargo resolves for PyO3 and its bindings on the target; None if crates are not fetched or
@@ -251,11 +250,12 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         matches = (match[1] for row in rows if (match := re.search(r"features=(\S+)", row)))
         return frozenset(re.split(r"[,|]", ",".join(matches))) if rows else None
 
-    def unfetched(self, snapshot: Snapshot) -> bool:
+    def lacks_crates(self, snapshot: Snapshot) -> bool:
         """Whether crates of the lockfile are not fetched, so that the target's crates are unknown."""
         from cartwheel.cargo.lockfile import locked_names
 
-        return not self.fetched(snapshot) and bool(locked_names(snapshot.root / self.package.manifest, snapshot.root))
+        root = snapshot.root
+        return not self.fetched_crates(snapshot) and bool(locked_names(root / self.package.manifest, root))
 
     def _resolve(self, snapshot: Snapshot) -> Mapping[str, str]:
         from cartwheel.cargo.resolution import resolved_crates

@@ -1,4 +1,4 @@
-"""Queries of the project's tree that several kinds of sources share, cached for the process until `look_again`."""
+"""Queries of the project's tree that several kinds of sources share, cached until `forget_cached_state`."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ def learned_names(reads: ReadSet, root: Path) -> Mapping[str, tuple[str, ...]]:
     """The reads of a build, by kind, in the form of a record: paths relative to the project."""
     from cartwheel.filesystem.read_set import relative_name
 
-    def named(paths: Iterable[str]) -> tuple[str, ...]:
+    def project_paths(paths: Iterable[str]) -> tuple[str, ...]:
         """The paths relative to the project; a build in a copy reports them relative to the copy."""
         return tuple(
             relative_name(root / path, root) if path[:1] == "." or os.path.isabs(path) else path for path in paths
         )
 
-    absent = tuple(path for path in named(reads.absent) if not os.path.isabs(path))
+    absent = tuple(path for path in project_paths(reads.absent) if not os.path.isabs(path))
     return {
-        "files": _without_git(named(reads.files)), "absent": absent, "folders": _without_git(named(reads.folders)),
-        "env": reads.env, "unwatched": named(reads.unwatched), "git": reads.git,
+        "files": _without_git(project_paths(reads.files)), "absent": absent,
+        "folders": _without_git(project_paths(reads.folders)),
+        "env": reads.env, "unwatched": project_paths(reads.unwatched), "git": reads.git,
     }  # fmt: skip
 
 
@@ -92,9 +93,9 @@ def packed_with(package: Package, root: Path) -> tuple[str, ...]:
     return _PACKED[key]
 
 
-def look_again() -> None:
-    """Clear the caches of this module and of what git said."""
-    git_reads.look_again()
+def forget_cached_state() -> None:
+    """Clear the caches of this module and of `git_reads`."""
+    git_reads.forget_cached_state()
     _PACKED.clear()
     files_at.cache_clear()
     broad_reads.cache_clear()
@@ -107,9 +108,9 @@ def look_again() -> None:
 def declared_files(package: Package, wheel: Wheel | None, root: Path) -> Iterable[tuple[str, ...]]:
     """The files of each declared input, of the image, and of the commands that run before the build."""
     image = files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()
-    named = (*declared_inputs(package, wheel), *image)
+    names = (*declared_inputs(package, wheel), *image)
     yield from files_named(words_before(wheel), package.folder, "", root)
-    yield from (files_at(root, path_in(package.folder, name)) or (path_in(package.folder, name),) for name in named)
+    yield from (files_at(root, path_in(package.folder, name)) or (path_in(package.folder, name),) for name in names)
 
 
 def words_before(wheel: Wheel | None) -> tuple[str, ...]:
@@ -127,22 +128,22 @@ def files_named(words: tuple[str, ...], folder: str, manifest: str, root: Path) 
     if not words:
         return ()
     from cartwheel.cargo.workspace import workspace_root
-    from cartwheel.filesystem.named_files import named_in, words_of
+    from cartwheel.filesystem.named_files import named_files, words_of
 
     places = (root / folder, *((workspace_root(root / manifest).parent,) if manifest else ()))
-    names = named_in((part for word in words for part in words_of(word)), places, root)
+    names = named_files((part for word in words for part in words_of(word)), places, root)
     return (names.files, *(files_at(root, name) for name in names.folders))
 
 
 @cache
 def git_of_commands(words: tuple[str, ...], folder: str, root: Path) -> tuple[str, ...]:
-    """What commands before a build, and the scripts that they name, ask git for."""
+    """The facts that commands before a build, and the scripts that they name, read from git."""
     if not words:
         return ()
     from cartwheel.filesystem.named_files import script_text
 
     files = files_named(words, folder, "", root)[0]
-    return git_reads.named_in_commands((" ".join(words), *(script_text(root / name) for name in files)))
+    return git_reads.facts_in_commands((" ".join(words), *(script_text(root / name) for name in files)))
 
 
 def counted_values(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:

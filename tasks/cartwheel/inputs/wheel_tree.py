@@ -225,7 +225,7 @@ def _is_left_over(path: Path, extension: str) -> bool:
     return (bool(bundles) or name.endswith(_COMPILED)) and name.startswith((extension, f"lib{extension}"))
 
 
-# ---- what else is named ------------------------------------------------------------------------------------------
+# ---- other files that are named ----------------------------------------------------------------------------------
 
 
 def _include_files(layout: _Layout) -> Iterator[Path]:

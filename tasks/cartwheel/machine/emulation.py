@@ -56,7 +56,7 @@ def emulated_interpreter(
         return NoInterpreter(why=f"{variable(target)} names {root}, which is no folder", all=True)
     loader = _loader(target)
     if target.libc == "musl" and target.machine == this_machine().machine and os.path.lexists(f"/{loader}"):
-        path = _within(root, python)  # musl's loader is installed here, so the kernel starts such programs
+        path = _path_in_sysroot(root, python)  # musl's loader is installed here, so the kernel starts such programs
         if not path:
             return _absent(python, root)
         interpreter = Interpreter(path=path, by="musl here")
@@ -68,7 +68,7 @@ def emulated_interpreter(
     qemu = _qemu(suffix, env)
     if not qemu:
         return NoInterpreter(why=f"qemu-{suffix} is missing; {QEMU}", all=True)
-    path = _within(root, python)
+    path = _path_in_sysroot(root, python)
     if not path:
         return _absent(python, root)
     prefix = (qemu, "-L", str(root))
@@ -92,14 +92,14 @@ def _qemu(suffix: str, env: Mapping[str, str]) -> str:
 _FOLDERS = ("usr/local/bin", "usr/bin", "bin", "opt/python/*/bin")
 
 
-def _within(root: Path, python: str) -> str:
+def _path_in_sysroot(root: Path, python: str) -> str:
     """The path of an interpreter in a sysroot, with links unresolved, because they are relative to the sysroot."""
     name = "python3" if python == PURE else maturin_interpreter(python)
     paths = (path for folder in _FOLDERS for path in sorted(root.glob(f"{folder}/{name}")))
     return next((str(path) for path in paths if os.path.lexists(path)), "")
 
 
-_ASKED = """
+_PROBE = """
 import os, subprocess, sys, venv
 if sys.argv[1]:
     subprocess.run([sys.argv[1]], capture_output=True)
@@ -113,7 +113,7 @@ except (AttributeError, OSError, ValueError):
 def _unfit(target: Target, floor: str, interpreter: Interpreter, root: Path, env: Mapping[str, str]) -> str:
     """The reason that an interpreter in a sysroot cannot test wheels with this floor; empty if it can."""
     loader = f"/{_loader(target)}" if target.libc == "musl" else ""
-    command = interpreter.through((interpreter.path, "-I", "-c", _ASKED, loader), env, root)
+    command = interpreter.through((interpreter.path, "-I", "-c", _PROBE, loader), env, root)
     try:
         there = capture(command, cwd=root, env={**env, **interpreter.env}).strip()
     except CartwheelError as error:

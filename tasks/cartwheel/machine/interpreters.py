@@ -76,7 +76,7 @@ def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str
     """A native interpreter for the target, else a compatible one (32-bit, Rosetta, Windows' emulation)."""
     host = this_machine()
     if why := cannot_run(target, host, floor or target.floor):
-        request = _besides(target, python, host)
+        request = _compatible_request(target, python, host)
         path = _uv_find(request, env) if request else ""
         kind = "musl" if target.libc == "musl" else target.machine
         return Interpreter(path=path, by=f"{kind} here") if path else NoInterpreter(why=why, all=True)
@@ -86,7 +86,7 @@ def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str
     return NoInterpreter(why=f"{display_name(python)} is not installed here", install=python)
 
 
-def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
+def any_interpreter(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
     """A native interpreter that can run the wheel: the oldest supported (`minimum`) if installed, else a newer one."""
     stable = oldest(python, minimum) if python in (ABI3, ABI3T) else ""
     requests = (stable, f">={stable}") if stable else (python,)
@@ -125,7 +125,7 @@ def _in_words(system: str, machine: str, libc: str) -> str:
     return f"{machine} {name}{runtime}".lstrip()  # a universal wheel has no machine
 
 
-_BESIDES = {
+_COMPATIBLE = {
     ("linux", "x86_64", "i686"): "linux-x86-gnu",
     ("linux", "aarch64", "armv7l"): "linux-armv7-gnueabihf",
     ("windows", "amd64", "x86"): "windows-x86-none",
@@ -140,7 +140,7 @@ interpreter is used only if it is installed.
 """
 
 
-def _besides(target: Target, python: str, host: Host) -> str:
+def _compatible_request(target: Target, python: str, host: Host) -> str:
     """uv's request for a compatible interpreter; empty if this machine is not compatible with the target."""
     if target.libc not in ("", "gnu", "msvc", "musl") or (target.system == "linux" and host.libc != "gnu"):
         return ""
@@ -150,7 +150,7 @@ def _besides(target: Target, python: str, host: Host) -> str:
         if musl
         else ""
         if target.libc == "musl"
-        else _BESIDES.get((host.system, host.machine, target.machine))
+        else _COMPATIBLE.get((host.system, host.machine, target.machine))
     )
     if not platform or not version(python):
         return ""

@@ -16,6 +16,7 @@ from cartwheel.model.check_report import WINE
 from cartwheel.model.wheels.architecture import pe_architecture
 from cartwheel.model.wheels.python import PURE
 from cartwheel.model.wheels.target import Target
+from cartwheel.process.environment import home_folder
 
 VARIABLE = "CARTWHEEL_WINE_PYTHON_"
 """The prefix of variables that name a `python.exe`; the version follows: `CARTWHEEL_WINE_PYTHON_3_13`."""
@@ -32,11 +33,11 @@ def variable(python: str) -> str:
     return VARIABLE + re.sub(r"[^A-Za-z0-9]", "_", python).upper()
 
 
-def configured(env: Mapping[str, str]) -> bool:
+def is_configured(env: Mapping[str, str]) -> bool:
     """Whether Wine and an interpreter for Windows are named or installed here.  Starts no process."""
     return sys.platform != "win32" and (
         any(value and name.startswith(VARIABLE) for name, value in env.items())
-        or any(True for _ in _installed("3", env))
+        or any(True for _ in _installed_programs("3", env))
     )
 
 
@@ -45,7 +46,7 @@ def wine_interpreter(target: Target, python: str, env: Mapping[str, str]) -> Int
 
     For `py3` it is the newest that is named, else one that is installed.
     """
-    if target.system != "windows" or not configured(env):
+    if target.system != "windows" or not is_configured(env):
         return None
     wine = shutil.which("wine", path=env.get("PATH"))
     if not wine:
@@ -74,7 +75,7 @@ def _candidates(python: str, env: Mapping[str, str]) -> Iterator[tuple[str, Path
     minors = sorted(named, key=int, reverse=True) if python == PURE else [python.removeprefix("3.")]
     chosen = [(f"3.{minor}", Path(os.path.realpath(named[minor]))) for minor in minors if minor in named]
     yield from chosen
-    for path in () if chosen else _installed("3" if python == PURE else python, env):
+    for path in () if chosen else _installed_programs("3" if python == PURE else python, env):
         if match := re.match(r"Python3(\d+)", Path(path).parent.name):
             yield f"3.{match[1]}", Path(path)
 
@@ -92,9 +93,9 @@ def _why_unusable(program: Path, version: str, architecture: str) -> str:
     return ""
 
 
-def _installed(python: str, env: Mapping[str, str]) -> Iterator[str]:
+def _installed_programs(python: str, env: Mapping[str, str]) -> Iterator[str]:
     """Interpreters where their installer puts them in Wine's folder, newest last."""
-    prefix = Path(env.get("WINEPREFIX") or Path(env.get("HOME") or Path.home()) / ".wine")
+    prefix = Path(env.get("WINEPREFIX") or home_folder(env) / ".wine")
     name = f"Python{python.replace('.', '')}"
     for folder in ("users/*/AppData/Local/Programs/Python", "Program Files", "Program Files (x86)", "."):
         yield from sorted(str(path) for path in prefix.glob(f"drive_c/{folder}/{name}*/python.exe"))

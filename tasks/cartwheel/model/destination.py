@@ -148,24 +148,3 @@ def may_receive_the_token(api: str, url: str) -> bool:
     ours, theirs = urlsplit(api), urlsplit(url)
     hosts = (ours.netloc, f"uploads.{ours.netloc.removeprefix('api.')}")
     return theirs.scheme == ours.scheme and theirs.netloc in hosts
-
-
-def is_version(text: str) -> bool:
-    """Whether a text is a version of PEP 440."""
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
-
-
-def is_prerelease(version: str) -> bool:
-    """Whether a PEP 440 version is a pre-release or a development version; raises `ConfigError` for any other text."""
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        return Version(version).is_prerelease
-    except InvalidVersion:
-        raise ConfigError(f"version '{version}': PEP 440 has nothing equal to it") from None

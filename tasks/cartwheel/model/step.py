@@ -73,7 +73,7 @@ class Slots(Protocol):
     processors: int
     """The number of processors that the run may use."""
 
-    def alone(self, name: str) -> AbstractContextManager[None]:
+    def exclusive(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock `name` exclusively."""
 
     def free(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""How much work this machine does at once: its processors, its free memory, and the wheels that fit into both."""
+"""The limits of parallel work on this machine: processors, free memory, and the wheels that fit into both."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _NEEDS_QUOTES = re.compile(r"[\s\"&|<>^()%!,;=']|\A\Z")
 """Characters that cmd.exe or PowerShell interprets outside of quotes."""
 
 
-def shown_command(argv: Sequence[str], *, windows: bool = _WINDOWS) -> str:
+def shell_text(argv: Sequence[str], *, windows: bool = _WINDOWS) -> str:
     """The command to paste into a shell: POSIX quotes, or double quotes for cmd.exe and PowerShell."""
     from shlex import join
 

@@ -10,7 +10,7 @@ _MIB = {"K": 1 / 1024, "M": 1.0, "G": 1024.0}
 """The lines of uv 0.9 to 0.13, November 2026; files below 1 MiB have none."""
 
 
-def downloaded(text: str) -> str:
+def download_progress(text: str) -> str:
     """`3.5/9.2 MiB` of the last command in a log, counted by whole files; empty if it downloads no large file."""
     of_command = text[text.rfind("\n$ ") + 1 :]
     sizes = {row["name"]: float(row["size"]) * _MIB[row["unit"]] for row in _STARTED.finditer(of_command)}

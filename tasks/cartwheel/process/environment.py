@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 
 from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import StepFailed
@@ -71,6 +72,11 @@ Source: their documentation and cargo's sources, November 2026.
 """
 
 
+def home_folder(environ: Mapping[str, str]) -> Path:
+    """The user's home folder."""
+    return Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
+
+
 def builds_forbidden(environ: Mapping[str, str]) -> bool:
     """Whether this run must not build (`CARTWHEEL_FROZEN`), because it only assembles files that other jobs built."""
     return environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
@@ -96,7 +102,7 @@ def _plain(environ: Mapping[str, str], patterns: tuple[str, ...]) -> dict[str, s
 
 
 def _select(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
-    exact, prefixes, globs = _sorted_out(tuple(patterns))
+    exact, prefixes, globs = _kinds_of_patterns(tuple(patterns))
     return {
         name: value
         for name, value in environ.items()
@@ -105,7 +111,7 @@ def _select(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, st
 
 
 @cache
-def _sorted_out(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
+def _kinds_of_patterns(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
     """Split patterns into exact names, prefixes (`LC_*`) and other patterns; the first two kinds match fast."""
     starred = [p for p in patterns if "*" in p]
     prefixes = tuple(p[:-1] for p in starred if p.index("*") == len(p) - 1)
@@ -165,21 +171,21 @@ def fingerprint(value: str) -> str:
 
 def configured_environment(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of a wheel's `environment`; raises `StepFailed` if a secret is not set."""
-    if lacking := missing_secrets(values, environ):
-        raise StepFailed(lacking)
+    if missing := missing_secrets(values, environ):
+        raise StepFailed(missing)
     return {name: environ[v.secret] if isinstance(v, Secret) else v for name, v in values.items()}
 
 
 def missing_secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> str:
     """A message about one secret that is not set; empty if all are set."""
-    lacking = unset(values, environ)
+    unset = unset_secrets(values, environ)
     for name, value in values.items():
-        if isinstance(value, Secret) and value.secret in lacking:
+        if isinstance(value, Secret) and value.secret in unset:
             return f"environment: {name} is to be what ${value.secret} holds, and that is not set; set it"
     return ""
 
 
-def unset(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
+def unset_secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
     """The names of secrets' variables that are not set or are empty: GitHub passes undefined secrets as empty."""
     names = dict.fromkeys(value.secret for value in values.values() if isinstance(value, Secret))
     return tuple(name for name in names if not environ.get(name))

@@ -13,7 +13,7 @@ _ONE_AT_A_TIME = threading.Lock()
 _YES, _NO = ("y", "yes"), ("n", "no", "")
 
 
-def is_there() -> bool:
+def has_terminal() -> bool:
     """Whether this process has a terminal for questions."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 

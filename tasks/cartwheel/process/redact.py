@@ -35,7 +35,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     """The text with `***` for each of these values, and for each line of a value with several lines."""
     values = _values(tuple(secrets))
     for form in _forms(values):
-        text = _without(text, form)
+        text = _redact_form(text, form)
     parts, done = [], 0
     for start, end in secret_runs(values).spans(text):
         parts += [text[done:start], MASK]
@@ -72,19 +72,19 @@ def inert(text: str) -> str:
     """The text with control characters escaped (`\\x1b`, `\\u202e`); line feeds and tabs stay."""
     from unicodedata import category
 
-    return "".join(c if c in "\n\t" or category(c) not in _ACTING else _written_out(c) for c in text)
+    return "".join(c if c in "\n\t" or category(c) not in _ACTING else _escape(c) for c in text)
 
 
 _ACTING = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 
 
-def _written_out(character: str) -> str:
+def _escape(character: str) -> str:
     return (
         character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else f"\\x{ord(character):02x}"
     )
 
 
-def _without(text: str, form: _Form) -> str:
+def _redact_form(text: str, form: _Form) -> str:
     parts, done = [], 0
     for match in form.head.finditer(text):
         if match.start() < done:

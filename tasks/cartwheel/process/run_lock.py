@@ -1,4 +1,4 @@
-"""The lock that allows one run at a time in a project; it is held until its holder and all of its children end."""
+"""The lock that allows one run at a time in a project; it is held until its holder and all children have ended."""
 
 from __future__ import annotations
 

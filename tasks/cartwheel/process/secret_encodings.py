@@ -49,7 +49,7 @@ class SecretRuns(Struct, frozen=True):
                 span = view.source(start, end)
                 matches.append(_word_around(text, *span) if view.text[start : start + RUN] in self.words else span)
             matches += (view.source(*match.span()) for match in self.short.finditer(view.text))
-        return _merged(matches)
+        return _merge_spans(matches)
 
     def _runs_in(self, text: str) -> Iterator[tuple[int, int]]:
         done = 0
@@ -135,7 +135,7 @@ def _bytes(value: str) -> Iterator[bytes]:
         yield value.encode("latin-1", "replace")
 
 
-def _quoted(value: str) -> bytes:
+def _percent_encode(value: str) -> bytes:
     return quote(value, safe="", errors="replace").encode()
 
 
@@ -154,11 +154,11 @@ _ENCODINGS: Mapping[str, Callable[[str], Iterable[str]]] = {
     "base64, twice": lambda value: (
         text for data in _bytes(value) for once in _base64(data) for text in _base64(once.encode())
     ),
-    "base64, of a form body": lambda value: _base64(_quoted(value)),
+    "base64, of a form body": lambda value: _base64(_percent_encode(value)),
     "base64, of hexadecimal": lambda value: _base64(_first(value).hex().encode()),
     "hexadecimal, of base64": lambda value: (once.encode().hex() for once in _base64(_first(value))),
 }
-"""What one does with a value; after a comma: what was done to it before."""
+"""The encodings of a value; after a comma: the encoding before that one."""
 
 _LIKE_TEXT = ("plain", "reversed", "rot13")
 """Pieces of a value of few characters in these would match ordinary text; the whole is looked for."""
@@ -172,7 +172,7 @@ GAP = (
     r"<[^<>]*>|&(?:shy|ZeroWidthSpace|#173|#8203);|\\[rn]|\x1b\[[0-9;]*[A-Za-z]|\n[ \t]*[>|#]+|[\"'] ?[,+] ?[\"']"
     r"|\\x00|[\x00\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
-"""What may stand between two characters of a secret: white space, tags, marks of terminals, joints of source code."""
+"""Text that may separate two characters of a secret: white space, tags, marks of terminals, joints of source code."""
 _ESCAPE = r"%(?:25)*(?P<percent>[2-7][0-9A-Fa-f])|&(?:amp;)*#(?:[xX]0*(?P<hex>[2-7][0-9A-Fa-f])|0*(?P<number>\d{2,3}));"
 _ESCAPED, _GAPS = re.compile(rf"{_ESCAPE}|\\(?P<self>/)"), re.compile(rf"{_ESCAPE}|\\(?P<self>/)|{GAP}")
 
@@ -216,7 +216,7 @@ def _view(text: str, left_out: re.Pattern[str]) -> _View:
     for match in (*left_out.finditer(text), None):
         start, end = match.span() if match else (len(text), len(text))
         pieces = [(text[done:start], (done, start))]
-        if match and (decoded := _decoded(match)):
+        if match and (decoded := _decode_match(match)):
             pieces.append((decoded, (start, end)))
         for piece, source in pieces:
             if piece:
@@ -228,7 +228,7 @@ def _view(text: str, left_out: re.Pattern[str]) -> _View:
     return _View(_plain("".join(parts)), tuple(starts) or (0,), tuple(sources) or ((0, 0),))
 
 
-def _decoded(match: re.Match[str]) -> str:
+def _decode_match(match: re.Match[str]) -> str:
     if code := match["percent"] or match["hex"]:
         return chr(int(code, 16))
     return chr(int(match["number"])) if match["number"] else match.groupdict().get("self") or ""
@@ -251,7 +251,7 @@ def _word_around(text: str, start: int, end: int) -> tuple[int, int]:
     return before.start() if before else start, after.end() if after else end
 
 
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def _merge_spans(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:

@@ -57,7 +57,7 @@ class Slots:
             self._light.release()
 
     @contextmanager
-    def alone(self, name: str) -> Iterator[None]:
+    def exclusive(self, name: str) -> Iterator[None]:
         """Hold the named lock exclusively; raises `Interrupted` on a stop signal during the wait."""
         with self._changed:
             while name in self._held:

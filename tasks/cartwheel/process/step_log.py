@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cartwheel.model.errors import StepFailed
-from cartwheel.process.command_words import shown_command
-from cartwheel.process.download_count import downloaded
+from cartwheel.process.command_words import shell_text
+from cartwheel.process.download_count import download_progress
 from cartwheel.process.exit_codes import exit_code_in_words
 from cartwheel.process.redact import RedactedStream, redact
 from cartwheel.process.run import STOP, Interrupted, end_group, start_in_group, time_limit
@@ -40,7 +40,7 @@ class StepLog:
     def progress(self) -> str:
         """How far the step is, such as `12/45 crates`, or what uv has downloaded; empty if unknown."""
         try:
-            return self._progress() or downloaded(self._end())
+            return self._progress() or download_progress(self._end())
         except (OSError, ValueError):
             return ""
 
@@ -91,7 +91,7 @@ class StepLog:
         """
         if STOP.is_set():
             raise Interrupted
-        self.say(redact(f"$ {shown_command(argv)}   # in {cwd}", hide))
+        self.say(redact(f"$ {shell_text(argv)}   # in {cwd}", hide))
         process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         lines: list[str] = []
         stream = RedactedStream(hide)
@@ -117,7 +117,7 @@ class StepLog:
             raise Interrupted
         if self._hidden and not keep:
             return self._run_hiding(argv, cwd=cwd, env=env, seconds=seconds)
-        self.say(f"$ {shown_command(argv)}   # in {cwd}")
+        self.say(f"$ {shell_text(argv)}   # in {cwd}")
         with open(self._path, "ab") as file:
             start = file.tell()
             process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE if keep else file, stderr=file)

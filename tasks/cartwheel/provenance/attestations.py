@@ -49,7 +49,7 @@ class Attested(Struct, frozen=True, kw_only=True):
     """The commit that the publishing job ran on; empty if the certificate names none."""
 
 
-def lacking() -> str:
+def missing_packages() -> str:
     """The missing packages for signing and verifying; empty if none is missing."""
     if find_spec("pypi_attestations") and find_spec("sigstore"):
         return ""
@@ -157,7 +157,7 @@ def _publisher(row: Mapping[str, Any]) -> Publisher:
     )  # fmt: skip
 
 
-def verified(document: Mapping[str, Any], file: str, sha256: str, trust: Path | None = None) -> Attested:
+def verify_attestations(document: Mapping[str, Any], file: str, sha256: str, trust: Path | None = None) -> Attested:
     """The facts that the provenance document proves about a file.
 
     Every attestation in it is verified by its signature, its digest, its name and its publisher.
@@ -182,7 +182,7 @@ def verified(document: Mapping[str, Any], file: str, sha256: str, trust: Path | 
     return attested
 
 
-def verified_bundle(text: str, file: str, sha256: str, repository: str, trust: Path | None = None) -> str:
+def verify_bundle(text: str, file: str, sha256: str, repository: str, trust: Path | None = None) -> str:
     """The commit that a Sigstore bundle proves a file to come from; empty if its certificate names none.
 
     `repository`: whose jobs may have signed, `owner/name`; empty: anyone's. Raises `StepFailed` with the reason if the

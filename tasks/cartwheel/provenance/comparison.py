@@ -39,7 +39,7 @@ def differences(ours: Path, theirs: Path) -> tuple[str, ...]:
     lines += [f"{name}: only in the published file" for name in there if name not in here]
     for name in here.keys() & there.keys():
         if here[name].content != there[name].content:
-            kind, details = _described(here[name].content, there[name].content)
+            kind, details = _difference(here[name].content, there[name].content)
             lines += [f"{name}: {kind}", *(f"  {line}" for line in details)]
         elif here[name].time != there[name].time:
             lines.append(f"{name}: its time is {here[name].time} here, {there[name].time} there")
@@ -71,7 +71,7 @@ _PATH = re.compile(rb"(?:/[\w.+ -]+){3,}|[A-Z]:\\[\w.\\ +-]{6,}")
 _TEXT = re.compile(rb"[\x20-\x7e]{6,}")
 
 
-def _described(ours: bytes, theirs: bytes) -> tuple[str, Sequence[str]]:
+def _difference(ours: bytes, theirs: bytes) -> tuple[str, Sequence[str]]:
     """In what two contents differ, and some lines that show it."""
     if _is_text(ours) and _is_text(theirs):
         kind = "paths differ" if _paths(ours) != _paths(theirs) else "text differs"

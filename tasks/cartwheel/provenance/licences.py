@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.cargo.crate_sources import LICENCE_FILE, CrateLicence
+from cartwheel.model.wheels.wheel_record import record_name
 from cartwheel.provenance.sbom import Contents, Document, is_document
 
 FILE = "licenses/THIRD-PARTY.txt"
@@ -69,7 +70,7 @@ def _components(content: bytes) -> Iterable[Document]:
 
 def _part(row: Document, known: Mapping[tuple[str, str], str], contents: Contents) -> Part:
     name, version, purl = str(row.get("name", "")), str(row.get("version", "")), str(row.get("purl", ""))
-    licence = _stated(row)
+    licence = _licence_of(row)
     if purl.startswith("pkg:cargo/"):
         own = str(row.get("bom-ref", "")).startswith("path+")
         kind, licence = "package" if own else "crate", licence or known.get((name, version), "")
@@ -81,7 +82,7 @@ def _part(row: Document, known: Mapping[tuple[str, str], str], contents: Content
     return Part(name=name, version=version, kind=kind, licence=licence)
 
 
-def _stated(row: Document) -> str:
+def _licence_of(row: Document) -> str:
     """The licence in a component (CycloneDX 1.5, `licenses`)."""
     words = []
     for entry in row.get("licenses", ()):
@@ -117,8 +118,7 @@ def with_third_party(contents: Contents, crates: Iterable[CrateLicence] = ()) ->
 
     A text that is there already, from before the repair, gets the libraries that the repair grafted.
     """
-    record = next(name for name in contents if name.count("/") == 1 and name.endswith(".dist-info/RECORD"))
-    file = record.removesuffix("RECORD") + FILE
+    file = record_name(contents).removesuffix("RECORD") + FILE
     before = contents.get(file, b"").decode()
     own, *rows = parts(contents, crates)
     new = ("library",) if before else ("crate", "library", "vendored")
@@ -126,10 +126,10 @@ def with_third_party(contents: Contents, crates: Iterable[CrateLicence] = ()) ->
     if not rows:
         return dict(contents)
     head = before or f"Software of others in {own}\n"
-    return {**contents, file: (head + _gathered(rows, tuple(crates), contents)).encode()}
+    return {**contents, file: (head + _document_text(rows, tuple(crates), contents)).encode()}
 
 
-def _gathered(rows: Iterable[Part], crates: tuple[CrateLicence, ...], contents: Contents) -> str:
+def _document_text(rows: Iterable[Part], crates: tuple[CrateLicence, ...], contents: Contents) -> str:
     """Each part with its licence, then each text once. What has no text comes first, so that it is seen."""
     sources = {(row.name, row.version): row.texts for row in crates}
     listed, without, texts = [], [], dict[str, list[str]]()

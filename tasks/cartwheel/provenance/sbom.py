@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 from msgspec import Struct
 
 from cartwheel.model.wheels.wheel_name import canonical_name
+from cartwheel.model.wheels.wheel_record import record_name
 
 Document = dict[str, Any]
 Contents = Mapping[str, bytes]
@@ -54,9 +55,9 @@ def with_bill(contents: Contents, facts: Facts) -> dict[str, bytes]:
             document = json.loads(contents[name])
         except ValueError:
             continue  # written by the user's own tools; the checks judge it
-        changed[name] = _packed(normalised(document, facts))
+        changed[name] = _document_bytes(reproducible_bill(document, facts))
     if not names:
-        changed[_own_name(contents)] = _packed(new_document(facts, contents))
+        changed[_own_name(contents)] = _document_bytes(new_document(facts, contents))
     return changed
 
 
@@ -71,14 +72,14 @@ def with_grafted(contents: Contents, grafted: Collection[str]) -> dict[str, byte
     rows = [_library(path, contents[path]) for path in libraries]
     known = {row.get("bom-ref") for row in document.get("components", ())}
     document["components"] = [*document.get("components", ()), *(row for row in rows if row["bom-ref"] not in known)]
-    return {**contents, name: _packed(document)}
+    return {**contents, name: _document_bytes(document)}
 
 
-def normalised(document: Document, facts: Facts) -> Document:
+def reproducible_bill(document: Document, facts: Facts) -> Document:
     """The document without absolute paths, and without crates that the target does not use."""
     document = _without_unused(document, facts)
     references = _new_references(document, facts.project)
-    changed: Document = _mapped(document, references, facts.project)
+    changed: Document = _with_references(document, references, facts.project)
     return changed
 
 
@@ -86,7 +87,7 @@ def new_document(facts: Facts, contents: Contents) -> Document:
     """A document for a wheel that has none: the package, its crates, and Python code that is vendored."""
     own = f"pkg:pypi/{facts.name}@{facts.version}"
     crates = (_crate(name, entry, facts.licences) for name, entry in sorted(facts.crates.items()))
-    components = [*crates, *vendored(contents)]
+    components = [*crates, *vendored_components(contents)]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -105,7 +106,7 @@ def new_document(facts: Facts, contents: Contents) -> Document:
 _VENDOR = re.compile(r"(?P<folder>(?:[^/]+/)*_?vendor(?:ed)?)/(?P<name>[^/.]+)(?:\.py|/.*)")
 
 
-def vendored(contents: Contents) -> list[Document]:
+def vendored_components(contents: Contents) -> list[Document]:
     """Python code in folders named `_vendor`, `vendor` or `vendored`. Versions come from `vendor.txt`, as pip and
     setuptools write it."""
     documents: dict[str, Document] = {}
@@ -125,12 +126,11 @@ def vendored(contents: Contents) -> list[Document]:
 
 
 def _own_name(contents: Contents) -> str:
-    record = next(name for name in contents if name.count("/") == 1 and name.endswith(".dist-info/RECORD"))
-    folder = record.removesuffix("RECORD")
+    folder = record_name(contents).removesuffix("RECORD")
     return f"{folder}sboms/{folder.split('-')[0]}.cyclonedx.json"
 
 
-def _packed(document: Document) -> bytes:
+def _document_bytes(document: Document) -> bytes:
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
@@ -232,12 +232,12 @@ def _references(value: Any) -> Iterable[str]:
             yield from _references(part)
 
 
-def _mapped(value: Any, references: Mapping[str, str], project: str) -> Any:
+def _with_references(value: Any, references: Mapping[str, str], project: str) -> Any:
     """The value with new references, without `file://` downloads in package URLs, and without the repository's path."""
     if isinstance(value, dict):
-        return {key: _mapped(part, references, project) for key, part in value.items()}
+        return {key: _with_references(part, references, project) for key, part in value.items()}
     if isinstance(value, list):
-        return [_mapped(part, references, project) for part in value]
+        return [_with_references(part, references, project) for part in value]
     if not isinstance(value, str):
         return value
     if value in references:

@@ -26,7 +26,7 @@ def blobs(listing: str) -> frozenset[str]:
     return frozenset(row[2] for row in rows if len(row) == 3 and row[1] == "blob")
 
 
-def compared(contents: Iterable[tuple[str, bytes]], ids: Collection[str]) -> SourceMatch:
+def compare_with_commit(contents: Iterable[tuple[str, bytes]], ids: Collection[str]) -> SourceMatch:
     """The source files in `contents` (name and bytes) that have the content of a file in `ids`; metadata and empty
     files are left out."""
     long = any(len(blob) == 64 for blob in ids)

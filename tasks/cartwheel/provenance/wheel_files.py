@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
 import io
 import stat
 import time
@@ -13,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cartwheel.filesystem.windows_files import replace_file
+from cartwheel.model.wheels.wheel_record import record_hash, record_name
 
 Contents = dict[str, bytes]
 """The files of a wheel by name."""
@@ -30,7 +29,7 @@ def rewrite(wheel: Path, moment: int, edit: Callable[[Contents], Mapping[str, by
     with zipfile.ZipFile(wheel) as old:
         entries = {entry.filename: entry for entry in old.infolist() if not entry.is_dir()}
         contents = dict(edit({name: old.read(entry) for name, entry in entries.items()}))
-    record = _record_name(contents)
+    record = record_name(contents)
     contents[record] = _record(contents, record)
     part = wheel.with_name(f"{wheel.name}.part")
     with zipfile.ZipFile(part, "w") as new:
@@ -51,10 +50,6 @@ def _mode(entry: zipfile.ZipInfo | None) -> int:
     return stat.S_IFREG | (0o755 if mode & 0o100 else 0o644)
 
 
-def _record_name(contents: Mapping[str, bytes]) -> str:
-    return next(name for name in contents if name.count("/") == 1 and name.endswith(".dist-info/RECORD"))
-
-
 def _record(contents: Mapping[str, bytes], record: str) -> bytes:
     """RECORD's text. Signatures of RECORD have no digest (binary distribution format)."""
     text = io.StringIO(newline="")
@@ -63,6 +58,5 @@ def _record(contents: Mapping[str, bytes], record: str) -> bytes:
         if name in (record, f"{record}.jws", f"{record}.p7s"):
             rows.writerow((name, "", ""))
         else:
-            digest = base64.urlsafe_b64encode(hashlib.sha256(contents[name]).digest()).rstrip(b"=").decode()
-            rows.writerow((name, f"sha256={digest}", len(contents[name])))
+            rows.writerow((name, record_hash(contents[name]), len(contents[name])))
     return text.getvalue().encode()

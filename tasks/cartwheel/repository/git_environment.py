@@ -10,6 +10,12 @@ _DIVERTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 """Variables that git sets for its hooks; unchanged, they would direct queries to another repository."""
 
 
+def reading_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` for a git command that reads the repository of its working directory: English messages, and none of
+    git's own variables, which could name another repository."""
+    return {name: value for name, value in environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
+
+
 def git_environment(git_dir: Path, work_tree: str) -> Mapping[str, str]:
     """Variables for git besides this process's environment; `work_tree`: empty for a bare repository.
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from cartwheel.model.errors import CartwheelError
 from cartwheel.process.run import capture
+from cartwheel.repository.git_environment import reading_environment
 
 
 def tags_on_head(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The tags on HEAD; empty outside a repository, before its first commit, or without git."""
-    env = {name: value for name, value in environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
+    env = reading_environment(environ)
     try:
         output = capture(("git", "tag", "--points-at", "HEAD"), cwd=root, env=env)
     except CartwheelError:
@@ -26,7 +27,7 @@ def tags_on_head(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def why_no_tag(root: Path, environ: Mapping[str, str]) -> str:
     """The reason that HEAD may lack a tag in this clone only, and the fix; empty if no reason is known."""
-    env = {name: value for name, value in environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
+    env = reading_environment(environ)
     try:
         shallow = capture(("git", "rev-parse", "--is-shallow-repository"), cwd=root, env=env).strip() == "true"
         tags = capture(("git", "tag"), cwd=root, env=env).strip()
@@ -48,7 +49,7 @@ def head_commit(root: Path) -> str:
         shared = place / "commondir"
         common = place / shared.read_text(encoding="utf-8").strip() if shared.is_file() else place
         if (common / "reftable").is_dir():
-            return capture(("git", "rev-parse", "HEAD"), cwd=root, env=os.environ).strip()
+            return capture(("git", "rev-parse", "HEAD"), cwd=root, env=reading_environment(os.environ)).strip()
         name = head.removeprefix("ref: ")
         if name == head:
             return head

@@ -106,13 +106,13 @@ def send(step: Step, record: Record, snapshot: Snapshot, store: Store, branch: s
     shared = replace(record, machine=FROM_CACHE, seen=replace(record.seen, local={}, hints={}))
     listing = listing_to_json(shared.seen.listing)
     layers = [
-        _stored(to_json(shared, listing_name(listing)), f"{_TYPE}.record", store),
-        _stored(listing, f"{_TYPE}.listing", store),
+        _store_blob(to_json(shared, listing_name(listing)), f"{_TYPE}.record", store),
+        _store_blob(listing, f"{_TYPE}.listing", store),
     ]
     size = 0
     for path, digest in record.makes.items():
         data = (snapshot.root / path).read_bytes()
-        layer = _stored(data, f"{_TYPE}.file", store, path)
+        layer = _store_blob(data, f"{_TYPE}.file", store, path)
         if layer.digest != f"sha256:{_plain(digest)}":
             raise CacheFault(f"{path} changed while it was sent")
         layers.append(layer)
@@ -121,7 +121,7 @@ def send(step: Step, record: Record, snapshot: Snapshot, store: Store, branch: s
         schema_version=2,
         media_type="application/vnd.oci.image.manifest.v1+json",
         artifact_type=_TYPE,
-        config=_stored(_EMPTY, "application/vnd.oci.empty.v1+json", store),
+        config=_store_blob(_EMPTY, "application/vnd.oci.empty.v1+json", store),
         layers=layers,
         annotations=_annotations(step.name, record),
     )
@@ -165,7 +165,7 @@ def _names(record: Record) -> frozenset[str]:
     return frozenset(f"sha256:{_plain(digest)}" for digest in record.makes.values())
 
 
-def _stored(data: bytes, media_type: str, store: Store, title: str = "") -> Layer:
+def _store_blob(data: bytes, media_type: str, store: Store, title: str = "") -> Layer:
     digest = store.put_blob(data)
     return Layer(media_type=media_type, digest=digest, size=len(data), annotations={_TITLE: title} if title else {})
 
@@ -215,7 +215,7 @@ def _is_confirmed(first: Manifest, second: bytes | None) -> bool:
     return len(builders) == 2 and bool(_files(first)) and _files(first) == _files(again)
 
 
-def created(data: bytes) -> datetime:
+def creation_time(data: bytes) -> datetime:
     """When an entry was made, from its manifest; raises `DamagedEntry`."""
     try:
         moment = datetime.fromisoformat(_manifest(data).annotations[_CREATED])
@@ -279,7 +279,7 @@ def prune(store: Store, before: datetime, say: Callable[[str], None]) -> Iterabl
             continue  # the repository may hold other artifacts
         data = store.manifest(tag)
         try:
-            old = data is not None and created(data) < before
+            old = data is not None and creation_time(data) < before
         except CacheFault as error:
             say(f"{tag} stays: {error}")
             continue

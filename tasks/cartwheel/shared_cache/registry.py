@@ -15,9 +15,9 @@ from cartwheel.shared_cache.store import (
     LONGEST_MANIFEST,
     CacheFault,
     DamagedEntry,
+    check_digest,
     deadline,
     digest_of,
-    verified,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class RegistryStore:
         status, data, _ = self._ask("GET", f"blobs/{digest}", longest=size)
         if status == 404:
             raise DamagedEntry(f"{digest[:19]} is missing")
-        return verified(self._expect(status, data, 200), digest)
+        return check_digest(self._expect(status, data, 200), digest)
 
     def has_blob(self, digest: str, size: int) -> bool:
         return self._ask("HEAD", f"blobs/{digest}")[0] == 200
@@ -145,7 +145,7 @@ class RegistryStore:
             with session.request(method, url, data=data or None, headers=dict(headers), params=params) as answer:
                 limit = max(longest, _LONGEST if not answer.ok else 0)
                 body = body_up_to(answer, limit, DamagedEntry("an answer of the cache is longer than it should be"))
-                return answer.status_code, body, _cased(answer.headers)
+                return answer.status_code, body, _known_headers(answer.headers)
 
         try:
             with conversation(url, auth) as talk:
@@ -204,7 +204,7 @@ def _challenges(header: str) -> Mapping[str, Mapping[str, str]]:
     return kinds
 
 
-def _cased(headers: Any) -> Mapping[str, str]:
+def _known_headers(headers: Any) -> Mapping[str, str]:
     """The headers that are read here under the names that are used here."""
     return {name: headers[name] for name in ("Location", "Link", "WWW-Authenticate") if name in headers}
 

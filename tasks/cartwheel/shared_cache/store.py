@@ -87,7 +87,7 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def verified(data: bytes, digest: str) -> bytes:
+def check_digest(data: bytes, digest: str) -> bytes:
     """The data; raises `DamagedEntry` if its digest is another."""
     if digest_of(data) != digest:
         raise DamagedEntry(f"{digest[:19]} holds other bytes than its digest says")
@@ -107,7 +107,7 @@ class FolderStore:
         data = self._within(lambda: _content(self._blob(digest), size), size)
         if data is None:
             raise DamagedEntry(f"{digest[:19]} is missing")
-        return verified(data, digest)
+        return check_digest(data, digest)
 
     def has_blob(self, digest: str, size: int) -> bool:
         path = self._blob(digest)

@@ -17,16 +17,16 @@ from typing import Any
 from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
 
-class CrateShelf:
-    """The contents of the registry, and its address while it serves."""
+class LoopbackRegistry:
+    """A registry of crates, and its address while it serves."""
 
     def __init__(self, *, token: str = "") -> None:
         self.token = token
         """Required for publishing; empty: anyone may publish."""
-        self.locked: tuple[str, ...] = ()
-        """The crates it held before anything was published, as `name version`."""
+        self.third_party: tuple[str, ...] = ()
+        """The crates that it held before anything was published, as `name version`."""
         self.rows: dict[str, dict[str, dict[str, Any]]] = {}
-        """The index line by crate name and version."""
+        """The index row by crate name and version."""
         self.crates: dict[tuple[str, str], bytes | Path] = {}
         self.base = ""
 
@@ -37,7 +37,7 @@ class CrateShelf:
 
     def summary(self) -> str:
         """A line about the crates that were published."""
-        sent = [crate for crate in self.holds() if crate not in self.locked]
+        sent = [crate for crate in self.holds() if crate not in self.third_party]
         return f"crates: {', '.join(sent) or 'none'}\n"
 
     @property
@@ -63,7 +63,7 @@ class CrateShelf:
         return ""
 
     @contextmanager
-    def open(self, kind: type[CrateRequest] | None = None) -> Iterator[CrateShelf]:
+    def open(self, kind: type[CrateRequest] | None = None) -> Iterator[LoopbackRegistry]:
         """Serves the registry while the context lasts."""
         with served_address(kind or CrateRequest, self) as self.base:
             yield self
@@ -87,20 +87,20 @@ def _dependency(sent: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def third_party(metadata: Mapping[str, Any], lock: Mapping[str, Any], caches: tuple[Path, ...]) -> CrateShelf:
+def third_party(metadata: Mapping[str, Any], lock: Mapping[str, Any], caches: tuple[Path, ...]) -> LoopbackRegistry:
     """A registry of the crates in a project's lockfile, from cargo's metadata and downloads.
 
     `metadata`: the output of `cargo metadata`; `lock`: a parsed Cargo.lock; `caches`: cargo's folders of downloaded
     crates.
     """
-    shelf = CrateShelf()
+    registry = LoopbackRegistry()
     checksums = {(row["name"], row["version"]): row.get("checksum") for row in lock.get("package", ())}
     for package in metadata["packages"]:
         name, version = package["name"], package["version"]
         checksum = checksums.get((name, version))
         file = _cached_crate(f"{name}-{version}.crate", checksum, caches) if checksum else None
         if file:
-            shelf.add(
+            registry.add(
                 {
                     "name": name, "vers": version, "deps": [_index_row(d) for d in package["dependencies"]],
                     "features": {}, "features2": package["features"], "v": 2, "cksum": checksum, "yanked": False,
@@ -108,7 +108,7 @@ def third_party(metadata: Mapping[str, Any], lock: Mapping[str, Any], caches: tu
                 },
                 file,
             )  # fmt: skip
-    return shelf
+    return registry
 
 
 def _index_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _cached_crate(file: str, checksum: str, caches: tuple[Path, ...]) -> Path | 
 class CrateRequest(StubRequest):
     """The requests that cargo makes."""
 
-    place: CrateShelf
+    place: LoopbackRegistry
 
     def respond(self) -> None:
         """Dispatches to index, download or publish."""

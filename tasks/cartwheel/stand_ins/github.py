@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
 
-class ReleaseShelf:
+class LoopbackReleases:
     """The releases of one repository, and their address while they are served."""
 
     repository = "rehearsal/project"
@@ -50,24 +50,24 @@ class ReleaseShelf:
         )
         return "".join(lines)
 
-    def number(self) -> int:
-        """A new id."""
+    def new_id(self) -> int:
+        """An unused id for a release or an asset."""
         self._last += 1
         return self._last
 
-    def of(self, release: int) -> list[dict[str, Any]]:
+    def assets_of(self, release: int) -> list[dict[str, Any]]:
         """The assets of one release."""
         return [asset for asset in self.assets.values() if asset["release"] == release]
 
     def files(self, tag: str) -> dict[str, bytes]:
         """The complete assets of a tag's releases, by name."""
         releases = [row["id"] for row in self.releases.values() if row["tag_name"] == tag]
-        assets = (asset for release in releases for asset in self.of(release) if asset["state"] == "uploaded")
+        assets = (asset for release in releases for asset in self.assets_of(release) if asset["state"] == "uploaded")
         return {asset["name"]: self.bytes[asset["id"]] for asset in assets}
 
     def add(self, **fields: Any) -> dict[str, Any]:
         """Adds a release, as a person could through the web page."""
-        number = self.number()
+        number = self.new_id()
         row = {
             "id": number, "name": "", "body": "", "draft": False, "prerelease": False, "immutable": False, **fields,
             "html_url": f"{self.base}/{self.repository}/releases/{number}",
@@ -79,7 +79,7 @@ class ReleaseShelf:
 
     def attach(self, release: int, name: str, data: bytes, *, state: str = "uploaded") -> dict[str, Any]:
         """Adds an asset to a release."""
-        number = self.number()
+        number = self.new_id()
         self.bytes[number] = data
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}" if self.digests and state == "uploaded" else None
         self.assets[number] = {
@@ -89,7 +89,7 @@ class ReleaseShelf:
         return self.assets[number]
 
     @contextmanager
-    def open(self, kind: type[GitHubRequest] | None = None) -> Iterator[ReleaseShelf]:
+    def open(self, kind: type[GitHubRequest] | None = None) -> Iterator[LoopbackReleases]:
         """Serves the releases while the context lasts; `base` is the API's address."""
         with served_address(kind or GitHubRequest, self) as self.base:
             yield self
@@ -98,7 +98,7 @@ class ReleaseShelf:
 class GitHubRequest(StubRequest):
     """The requests of a release."""
 
-    place: ReleaseShelf
+    place: LoopbackReleases
     query: Mapping[str, list[str]] = {}
 
     def respond(self) -> None:
@@ -173,14 +173,14 @@ class GitHubRequest(StubRequest):
 
     def assets(self, number: str) -> None:
         """Answers with the assets of a release."""
-        self.page(self.place.of(int(number)))
+        self.page(self.place.assets_of(int(number)))
 
     def upload(self, number: str) -> None:
         """Accepts a file."""
         data, name = self.body(), self.query["name"][0]
         if self.place.releases[int(number)]["immutable"]:
             self.refuse(422, "Cannot upload assets to an immutable release")
-        elif name in (asset["name"] for asset in self.place.of(int(number))):
+        elif name in (asset["name"] for asset in self.place.assets_of(int(number))):
             self.refuse(422, "Validation Failed", "already_exists")
         else:
             self.tell(201, self.place.attach(int(number), name, data))

@@ -66,7 +66,7 @@ def _is_script(program: Path) -> bool:
     return start.startswith(b"#!") and b"python" in start
 
 
-def fresh(
+def create_environment(
     folder: Path,
     *,
     base: Interpreter,
@@ -133,7 +133,7 @@ def _starter(environment: FreshEnvironment) -> Path:
     return program
 
 
-def inside(environment: FreshEnvironment, module: str, file: str) -> str:
+def path_in_environment(environment: FreshEnvironment, module: str, file: str) -> str:
     """The module's file, relative to the environment; raises `StepFailed` if it lies elsewhere."""
     if not module:
         return ""

@@ -22,6 +22,7 @@ from cartwheel.machine import interpreters
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.step import CommandLog
 from cartwheel.process import environment
+from cartwheel.process.environment import home_folder
 from cartwheel.process.run import capture
 
 
@@ -112,7 +113,7 @@ def _toml(value: Any) -> str:
 
 def _uv_tables(environ: Mapping[str, str], project: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """uv's settings in order of precedence: the file in UV_CONFIG_FILE alone, else project, user, system."""
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config")
+    home = Path(environ.get("XDG_CONFIG_HOME") or home_folder(environ) / ".config")
     user = Path(environ["APPDATA"]) if os.name == "nt" and "APPDATA" in environ else home
     above = [folder / name for folder in (project, *project.parents) for name in ("uv.toml", "pyproject.toml")]
     named = environ.get("UV_CONFIG_FILE")

@@ -20,7 +20,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.testing import windows_layout
-from cartwheel.testing.fresh_environment import FreshEnvironment, fresh, inside
+from cartwheel.testing.fresh_environment import FreshEnvironment, create_environment, path_in_environment
 from cartwheel.testing.installers import PIP, Installer, installer, pip_variables
 from cartwheel.testing.test_runners import Runner
 
@@ -59,7 +59,7 @@ def run_wheel_tests(
         try:
             log.run(argv, cwd=scratch, env=environment.installer_env)
         except StepFailed as error:
-            raise _clearer(error, environment) from None
+            raise _with_reason(error, environment) from None
 
     return run_installed_tests(
         install, wheel=wheel, base=base, module=module, command=command, tests_from=tests_from, scratch=scratch,
@@ -67,7 +67,7 @@ def run_wheel_tests(
     )  # fmt: skip
 
 
-def _clearer(error: StepFailed, environment: FreshEnvironment) -> StepFailed:
+def _with_reason(error: StepFailed, environment: FreshEnvironment) -> StepFailed:
     if not environment.only_wheels or "no usable wheels" not in str(error):
         return error
     return StepFailed(
@@ -103,7 +103,7 @@ def run_installed_tests(
     tool = installer(log, {**env, **for_installer})
     if tool is PIP and for_installer:
         for_installer |= pip_variables(env)
-    environment = fresh(
+    environment = create_environment(
         scratch / "env", base=base, tool=tool, log=log, env=env, installer_env=for_installer, only_wheels=only_wheels
     )
     install(environment, tool, runner.needs)
@@ -111,7 +111,7 @@ def run_installed_tests(
         windows_layout.arrange(environment.folder, wheel, Path(base.path), program_architecture(Path(base.path)))
     place = cwd or scratch / "run"
     try:
-        ran = _tested(environment, runner, command, wheel, module, tests_from, scratch, place, log)
+        ran = _test_run(environment, runner, command, wheel, module, tests_from, scratch, place, log)
     except StepFailed as error:
         words = failure_in_words(str(error)) if base.by == WINE else ""
         if not words:
@@ -121,7 +121,7 @@ def run_installed_tests(
     return replace(ran, seconds=time.monotonic() - start, by=base.by)
 
 
-def _tested(
+def _test_run(
     environment: FreshEnvironment, runner: Runner, command: tuple[str, ...], wheel: Path | None, module: str,
     tests_from: Path, scratch: Path, place: Path, log: CommandLog,
 ) -> TestRun:  # fmt: skip
@@ -129,7 +129,7 @@ def _tested(
     imported = _import_module(environment, module, scratch, log)
     if wheel is not None:
         _compare_installed(wheel, Path(environment.base.local_path(imported["platlib"])))
-    where = inside(environment, module, imported["file"])
+    where = path_in_environment(environment, module, imported["file"])
     ran = TestRun(not_run="no test command is configured; it was installed and imported")
     if command:
         arguments = tuple(part.replace("{package}", str(tests_from.resolve())) for part in command)

@@ -13,7 +13,7 @@ from cartwheel.machine import emulation, interpreters
 from cartwheel.machine.host import this_machine
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter
 from cartwheel.machine.wine import ADVICE, VARIABLE, wine_interpreter
-from cartwheel.machine.wine import configured as wine_configured
+from cartwheel.machine.wine import is_configured as wine_configured
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Work
@@ -120,10 +120,10 @@ def _brings_its_libc(request: InterpreterRequest, work: Work) -> bool:
         return False
     if environment.in_ci(work.snapshot.environ):
         return True
-    from cartwheel.toolchain.container_setup import at_hand
+    from cartwheel.toolchain.container_setup import available_container
 
     try:
-        return at_hand(request.package, wheel, work) is not None
+        return available_container(request.package, wheel, work) is not None
     except StepFailed:
         return False
 

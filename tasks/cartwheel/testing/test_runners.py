@@ -11,7 +11,7 @@ from msgspec import Struct
 from cartwheel.model.check_report import TestRun, tests
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import CommandLog
-from cartwheel.testing.fresh_environment import FreshEnvironment, inside
+from cartwheel.testing.fresh_environment import FreshEnvironment, path_in_environment
 
 _WITNESS = Path(__file__).with_name("import_probe.py")
 
@@ -60,7 +60,7 @@ def _pytest(
     log.run(environment.python(*arguments, cwd=folder, env=env), cwd=folder, env=env)
     log.measure(str)
     for statement in sorted(witness.glob("*.txt")):
-        inside(environment, module, statement.read_text("utf-8"))
+        path_in_environment(environment, module, statement.read_text("utf-8"))
     return TestRun(count=_passed_tests(report, _pytest_arguments(command)))
 
 

@@ -44,7 +44,7 @@ def arrange(folder: Path, wheel: Path | None, python: Path, architecture: str) -
         raise StepFailed(f"{wheel.name} has programs, and their launchers are in pip, which {python} lacks; install it")
     for name, (group, target) in entries.items():
         if launcher := launchers.get(group):
-            (scripts / f"{name}.exe").write_bytes(launcher + _started(target, scripts / "python.exe"))
+            (scripts / f"{name}.exe").write_bytes(launcher + _launcher_script(target, scripts / "python.exe"))
 
 
 def _data_files(wheel: Path) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _launchers(python: Path, suffix: str) -> dict[str, bytes]:
     return {}
 
 
-def _started(target: str, python: Path) -> bytes:
+def _launcher_script(target: str, python: Path) -> bytes:
     """What follows the launcher: the interpreter's path and a zip file with the program (distlib 0.4)."""
     module, _, function = target.partition(":")
     text = f"import sys\nfrom {module} import {function.partition('.')[0]}\nsys.exit({function}())\n"

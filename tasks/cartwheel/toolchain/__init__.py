@@ -109,7 +109,7 @@ TOOLCHAINS = {
 
 def of_wheel(package: Package, wheel: Wheel, host: Host) -> Toolchain:
     """The toolchain that compiles a wheel on a host. Raises `ConfigError` if none exists."""
-    rule = choose_toolchain if package.manifest else chosen_for_backend
+    rule = choose_toolchain if package.manifest else choose_backend_toolchain
     return rule(wheel.target, wheel.floor, wheel.toolchain, host)
 
 
@@ -140,7 +140,7 @@ def choose_toolchain(target: Target, floor: str, declared: str, host: Host) -> T
     raise ConfigError(f"{target.triple} cannot be built on {host}; build it on a machine of its own kind")
 
 
-def chosen_for_backend(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
+def choose_backend_toolchain(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
     """The toolchain for a package without a crate, whose backend compiles only for the machine it runs on.
 
     Raises `ConfigError` if none compiles the target on this host.

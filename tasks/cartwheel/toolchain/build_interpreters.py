@@ -33,7 +33,7 @@ def path(python: str, minimum: str, snapshot: Snapshot) -> str:
     env = environment.uv_environment(snapshot.environ)
 
     def find() -> Mapping[str, str]:
-        answer = interpreters.some(python, minimum, env)
+        answer = interpreters.any_interpreter(python, minimum, env)
         if isinstance(answer, interpreters.NoInterpreter):
             raise _NotHere
         return {"path": answer.path}
@@ -59,7 +59,7 @@ class _NotHere(CartwheelError):
 def _places(environ: Mapping[str, str]) -> Iterator[Path]:
     """Folders whose modification time changes when an interpreter is installed."""
     yield from (Path(part) for part in environ.get("PATH", "").split(os.pathsep) if part)
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
+    home = environment.home_folder(environ)
     yield Path(environ.get("PYENV_ROOT") or home / ".pyenv") / "versions"
     data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     yield Path(environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
@@ -75,7 +75,7 @@ def _state(folder: Path) -> str:
 def missing_interpreter(python: str, minimum: str) -> str:
     """The error message for a missing interpreter, with the command that installs it."""
     version = minimum if python in ("abi3", "abi3t") else python
-    return f"Python {version} is not here, and this wheel is compiled with it; {_install_command(version)}"
+    return f"Python {version} is not installed, and this wheel is compiled with it; {_install_command(version)}"
 
 
 def backend_needs(python: str, minimum: str, snapshot: Snapshot) -> tuple[ToolNeed, ...]:

@@ -69,8 +69,8 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
         be copied, see `early`. Before its end, no more builds than processors run. A failed copy (a full disk) is
         ignored and costs only time.
         """
-        with slots.alone(_build_in(self.path)), ExitStack() as stack:
-            stack.enter_context(slots.alone(str(self.path)))
+        with slots.exclusive(_build_in(self.path)), ExitStack() as stack:
+            stack.enter_context(slots.exclusive(str(self.path)))
             others_wait = not self.path.is_dir() and self._begin(slots, stack)
             with self._released_early(stack) if others_wait and self.early else nullcontext():
                 yield
@@ -78,12 +78,14 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
     def _begin(self, slots: Slots, stack: ExitStack) -> bool:
         """Fill the directory. Returns whether others wait for its content: their locks are left on `stack`."""
         with ExitStack() as family:
-            family.enter_context(slots.alone(f"interpreters of {self._package(self.target.triple)} {self.toolchain}"))
+            family.enter_context(
+                slots.exclusive(f"interpreters of {self._package(self.target.triple)} {self.toolchain}")
+            )
             if self._copy_from(self._interpreters(), slots, _is_shared):
                 return False
             if self.toolchain in HOSTED:
                 with ExitStack() as others:
-                    others.enter_context(slots.alone(f"targets of {self.package}"))
+                    others.enter_context(slots.exclusive(f"targets of {self.package}"))
                     if not self._copy_from(self._targets(), slots, _for_this_machine):
                         stack.push(others.pop_all())
             stack.push(family.pop_all())
@@ -124,9 +126,9 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
             return False
         source, builds = folders[0], [_build_in(path) for path in folders]
         if sum(not slots.free(name) for name in builds) >= slots.processors:
-            with slots.alone(builds[0]):
+            with slots.exclusive(builds[0]):
                 pass  # its build has ended
-        with slots.alone(str(source)):
+        with slots.exclusive(str(source)):
             return _copy(source, self.path, self._scratch(), needed, running=not slots.free(builds[0]))
 
     def _scratch(self) -> Path:

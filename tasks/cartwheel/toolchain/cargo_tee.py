@@ -18,7 +18,7 @@ def main() -> int:
     """Run cargo; returns its exit code."""
     messages = os.environ["CARTWHEEL_CARGO_MESSAGES"]
     environ = {name: value for name, value in os.environ.items() if name not in _OURS}
-    arguments, env = linked_by_zig_alone(sys.argv[1:], environ)
+    arguments, env = limit_zig_linker(sys.argv[1:], environ)
     env, pipe = with_open_jobserver(env)
     argv = [os.environ["CARTWHEEL_CARGO"], *arguments]
     if not any(argument.startswith("--message-format") for argument in arguments):
@@ -50,7 +50,7 @@ def with_open_jobserver(env: Mapping[str, str]) -> tuple[dict[str, str], tuple[i
     return {**env, _JOBSERVER: f"{flags}--jobserver-fds={pair} --jobserver-auth={pair}"}, pipe
 
 
-def linked_by_zig_alone(arguments: Sequence[str], env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+def limit_zig_linker(arguments: Sequence[str], env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Arguments and environment for cargo. If zig links for the host's own triple, zig is limited to the final crate.
 
     cargo-zigbuild (0.24, in maturin 1.16) sets zig as the linker of the triple and uses an unstable cargo switch to

@@ -35,12 +35,12 @@ def flags_environment(
     if not (flags or whole):
         return {}
     if "CARGO_ENCODED_RUSTFLAGS" in env:
-        return {"CARGO_ENCODED_RUSTFLAGS": _encoded((env["CARGO_ENCODED_RUSTFLAGS"],), flags, whole)}
+        return {"CARGO_ENCODED_RUSTFLAGS": _encode_flags((env["CARGO_ENCODED_RUSTFLAGS"],), flags, whole)}
     tables = configuration(folder, env).tables
     if any(" " in flag for flag in whole):
         users = {_flags_in_effect(triple, tables, env, cfg) for triple in triples}
         if len(users) == 1:
-            return {"CARGO_ENCODED_RUSTFLAGS": _encoded(*users, " ".join(flags).split(), whole)}
+            return {"CARGO_ENCODED_RUSTFLAGS": _encode_flags(*users, " ".join(flags).split(), whole)}
     flags = (*flags, *(flag for flag in whole if " " not in flag))
     if "RUSTFLAGS" in env:
         return {"RUSTFLAGS": _append("RUSTFLAGS", flags, env)}
@@ -51,7 +51,7 @@ def flags_environment(
     return {name: _append(name, flags, env) for name in names}
 
 
-def _encoded(*parts: Iterable[str]) -> str:
+def _encode_flags(*parts: Iterable[str]) -> str:
     return "\x1f".join(flag for part in parts for flag in part if flag)
 
 

@@ -25,7 +25,7 @@ from cartwheel.process import run
 LABEL = "cartwheel"
 """The label on each container; its value is the project's folder."""
 
-TETHER = Path(__file__).parents[1] / "process" / "hold_stdin.py"
+HOLD_STDIN = Path(__file__).parents[1] / "process" / "hold_stdin.py"
 
 _HOST_ONLY = (
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_*", "TERM", "TMPDIR", "TMP", "TEMP", "XDG_*",
@@ -137,7 +137,7 @@ class Container(Struct, frozen=True, kw_only=True):
             *(Mount(source=path, writable=True) for path in (self.home, *writable)),
         )
         return (
-            *(sys.executable, "-ISE", str(TETHER), *self.engine, "run", "--rm", "--interactive", "--pull=never"),
+            *(sys.executable, "-ISE", str(HOLD_STDIN), *self.engine, "run", "--rm", "--interactive", "--pull=never"),
             *("--log-driver=none", "--security-opt=label=disable", "--entrypoint=/bin/sh", f"--workdir={cwd}"),
             f"--label={LABEL}={self.root}",
             *((f"--user={self.user}",) if self.user else ()),
@@ -178,14 +178,16 @@ class ContainerLog:
 
     def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], seconds: float = 0.0) -> None:
         """See `CommandLog.run`."""
-        inside = self._inside(argv, cwd, env)
+        inside = self._command_inside(argv, cwd, env)
         with self._errors_by_command(argv):
             self._log.run(inside, cwd=cwd, env=self._container.inner_environment(env), seconds=seconds)
 
     def read(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str:
         """See `CommandLog.read`."""
         with self._errors_by_command(argv):
-            return self._log.read(self._inside(argv, cwd, env), cwd=cwd, env=self._container.inner_environment(env))
+            return self._log.read(
+                self._command_inside(argv, cwd, env), cwd=cwd, env=self._container.inner_environment(env)
+            )
 
     def attempt(
         self,
@@ -197,7 +199,7 @@ class ContainerLog:
         seconds: float = 0.0,
     ) -> tuple[int, str]:
         """See `CommandLog.attempt`."""
-        inside, inner = self._inside(argv, cwd, env), self._container.inner_environment(env)
+        inside, inner = self._command_inside(argv, cwd, env), self._container.inner_environment(env)
         return self._log.attempt(inside, cwd=cwd, env=inner, hide=hide, seconds=seconds)
 
     @contextmanager
@@ -210,7 +212,7 @@ class ContainerLog:
         except StepFailed as error:
             raise StepFailed(f"{Path(argv[0]).name} in a container of {self._container.shown}: {error}") from None
 
-    def _inside(self, argv: Iterable[str], cwd: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+    def _command_inside(self, argv: Iterable[str], cwd: Path, env: Mapping[str, str]) -> tuple[str, ...]:
         return self._container.argv(argv, env, cwd=cwd, writable=self._writable)
 
 

@@ -151,7 +151,7 @@ def ensure_image(engine: Engine, image: Image, context: Path | None, work: Work)
             _fetch(engine, image, work)
             local = local_image(engine.command, image.name, work.snapshot.environ, work.root)
     if local is None or not _is_for(local, image):
-        there = f"is for {local.architecture}" if local else "is not here"
+        there = f"is for {local.architecture}" if local else "is not on this machine"
         raise StepFailed(f"the image {image.name} {there}; expected one for {image.platform}")
     return local
 
@@ -162,7 +162,7 @@ def _is_for(local: LocalImage, image: Image) -> bool:
 
 def _fetch(engine: Engine, image: Image, work: Work) -> None:
     command = (*engine.command, "pull", f"--platform={image.platform}", image.name)
-    _attempt(command, f"the image {image.name} is not here, and cannot be fetched", work)
+    _attempt(command, f"the image {image.name} is not on this machine, and cannot be fetched", work)
 
 
 def _attempt(command: tuple[str, ...], trouble: str, work: Work) -> None:

@@ -22,7 +22,7 @@ from cartwheel.toolchain.container_command import Container, ContainerLog, Mount
 from cartwheel.toolchain.container_setup import FOLDER, open_container
 
 
-def for_cargo(package: Package, wheel: Wheel, work: Work) -> Container:
+def cargo_container(package: Package, wheel: Wheel, work: Work) -> Container:
     """The container in which a crate is compiled."""
     inside = with_rust(open_container(package, wheel, work), wheel.target, package, work)
     if not inside.engine:

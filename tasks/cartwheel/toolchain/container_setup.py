@@ -24,7 +24,7 @@ from cartwheel.toolchain import container_engines, of_wheel
 from cartwheel.toolchain.container_command import Container, Mount
 
 FOLDER = ".cartwheel/containers"
-"""Folder for what containers keep between runs."""
+"""The folder of files that containers keep between runs."""
 
 
 def builds_in_container(package: Package, wheel: Wheel) -> bool:
@@ -35,7 +35,7 @@ def builds_in_container(package: Package, wheel: Wheel) -> bool:
         return False
 
 
-def at_hand(package: Package, wheel: Wheel, work: Work) -> Container | None:
+def available_container(package: Package, wheel: Wheel, work: Work) -> Container | None:
     """The container of a wheel; None if its image would first have to be pulled or built."""
     if not in_place(wheel.target, wheel.floor, work.snapshot.environ) and not container_engines.image_id(
         image_of(wheel.target, wheel.floor, wheel.image).reference, work.snapshot
@@ -44,7 +44,7 @@ def at_hand(package: Package, wheel: Wheel, work: Work) -> Container | None:
     return open_container(package, wheel, work)
 
 
-def belongs_to(directory: Path, inside: Container) -> None:
+def claim_directory(directory: Path, inside: Container) -> None:
     """Delete a cargo directory that was filled in another image: cargo does not notice a change of the linked
     libraries."""
     mark = directory / "image"
@@ -138,7 +138,7 @@ def _facts(container: Container, image: Image, snapshot: Snapshot) -> Mapping[st
             run.capture(command, cwd=snapshot.root, env=container_engines.engine_environment(snapshot.environ))
         )
     except StepFailed as error:
-        raise _clearer(error, image) from None
+        raise _start_error(error, image) from None
 
 
 @cache
@@ -155,7 +155,7 @@ def _parse(output: str) -> dict[str, str]:
     return {name: value for name, _, value in rows}
 
 
-def _clearer(error: StepFailed, image: Image) -> StepFailed:
+def _start_error(error: StepFailed, image: Image) -> StepFailed:
     if "exec format error" in str(error).lower():
         why = (
             container_engines.emulation_problem(image.arch, this_machine().machine)

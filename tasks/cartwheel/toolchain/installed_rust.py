@@ -15,7 +15,7 @@ from cartwheel.process import run
 
 def sysroot(cwd: Path, env: Mapping[str, str]) -> Path:
     """The folder of the compiler's toolchain."""
-    return Path(_answer(("rustc", "--print", "sysroot"), cwd, _chosen_by(env)).strip())
+    return Path(_answer(("rustc", "--print", "sysroot"), cwd, _rustup_choice(env)).strip())
 
 
 def llvm_profdata(cwd: Path, env: Mapping[str, str]) -> Path | None:
@@ -26,7 +26,7 @@ def llvm_profdata(cwd: Path, env: Mapping[str, str]) -> Path | None:
 
 def compiler_commit(cwd: Path, env: Mapping[str, str]) -> str:
     """The commit that the compiler was built from; empty if it names none."""
-    text = _answer(("rustc", "-vV"), cwd, _chosen_by(env))
+    text = _answer(("rustc", "-vV"), cwd, _rustup_choice(env))
     match = re.search(r"^commit-hash: ([0-9a-f]+)$", text, re.MULTILINE)
     return match[1] if match else ""
 
@@ -46,7 +46,7 @@ _FOR_RUSTC = ("PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_HOME", "
 """The variables that decide which sysroot is found.  Windows starts no program without SYSTEMROOT."""
 
 
-def _chosen_by(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def _rustup_choice(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The variables by which rustup chooses a compiler."""
     return tuple((name, env[name]) for name in _FOR_RUSTC if name in env)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import shutil
@@ -25,6 +23,7 @@ from cartwheel.model.step import CommandLog
 from cartwheel.model.wheels.binary_facts import floor_problems
 from cartwheel.model.wheels.target import ANY, Target, version_of_floor
 from cartwheel.model.wheels.wheel_name import WheelName
+from cartwheel.model.wheels.wheel_record import record_hash
 from cartwheel.process import run
 
 if TYPE_CHECKING:
@@ -194,11 +193,11 @@ def _repairwheel(order: RepairOrder) -> tuple[str, ...]:
     return (*run.module_command("repairwheel"), *options, str(order.raw))
 
 
-_AS_THEY_ARE = ("ios", "android", "emscripten", "arm-unknown-linux-gnueabihf")
+_NOT_REPAIRED = ("ios", "android", "emscripten", "arm-unknown-linux-gnueabihf")
 """Systems and triples for which no repairer exists."""
 
 REPAIRERS = (
-    Repairer(name="copy", targets=(ANY, *_AS_THEY_ARE), hosts=(), command=lambda order: ()),
+    Repairer(name="copy", targets=(ANY, *_NOT_REPAIRED), hosts=(), command=lambda order: ()),
     Repairer(name="auditwheel", targets=("linux",), hosts=("linux",), command=_auditwheel),
     Repairer(name="delocate", targets=("macos",), hosts=("macos",), command=_delocate),
     Repairer(name="delvewheel", targets=("windows",), hosts=(), command=_delvewheel),
@@ -294,6 +293,7 @@ def retag(wheel: Path, into: Path, name: WheelName) -> None:
 
 
 def _record_row(record: str, path: str, content: bytes) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
     rows = [row for row in record.splitlines() if row]
-    return "".join(f"{path},sha256={digest},{len(content)}\n" if r.startswith(f"{path},") else f"{r}\n" for r in rows)
+    return "".join(
+        f"{path},{record_hash(content)},{len(content)}\n" if r.startswith(f"{path},") else f"{r}\n" for r in rows
+    )

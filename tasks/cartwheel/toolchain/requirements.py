@@ -46,7 +46,7 @@ def missing_needs(
     target: Target, chain: Toolchain, snapshot: Snapshot, floor: str = "", crates: Crates = tuple[str, ...]
 ) -> tuple[ToolNeed, ...]:
     """The missing tools; empty if the target can be built. Starts no program but a container engine, to test it."""
-    return tuple(_missing(target, chain, snapshot, floor, crates))
+    return tuple(_missing_tools(target, chain, snapshot, floor, crates))
 
 
 def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:
@@ -69,7 +69,7 @@ def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snap
 
 
 def binding_needs(package: Package, snapshot: Snapshot) -> Iterable[ToolNeed]:
-    """What maturin runs after the compiler to write the Python side of cffi's and UniFFI's bindings, if it is missing
+    """The generators of bindings for cffi and UniFFI, which maturin runs after the compiler, if they are missing
     (`src/binding_generator` of maturin 1.16, November 2026)."""
     if package.bindings == CFFI and not find_spec("cffi"):
         yield ToolNeed(name="cffi", fix=f"maturin writes the bindings with it: {pip_install('cffi')}")
@@ -86,7 +86,7 @@ def binding_needs(package: Package, snapshot: Snapshot) -> Iterable[ToolNeed]:
 
 
 def symbol_needs(package: Package, wheel: Wheel, snapshot: Snapshot) -> Iterable[ToolNeed]:
-    """What UniFFI's generator reads in the compiled library, if the profile strips it."""
+    """UniFFI's metadata in the compiled library, if the profile strips it."""
     from cartwheel.cargo.binding_generator import strip_variable, stripping_profile
 
     if profile := stripping_profile(package, wheel, snapshot.root, snapshot.environ):
@@ -162,7 +162,9 @@ def rust(snapshot: Snapshot) -> tuple[ToolNeed, ...]:
     return tuple(ToolNeed(name=name, fix=_RUSTUP) for name in ("rustc", "cargo") if not shutil.which(name, path=path))
 
 
-def _missing(target: Target, chain: Toolchain, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
+def _missing_tools(
+    target: Target, chain: Toolchain, snapshot: Snapshot, floor: str, crates: Crates
+) -> Iterable[ToolNeed]:
     if chain.name != CONTAINER:  # an image may contain Rust; the build reports one that does not
         yield from rust(snapshot)
     if not snapshot.tool("maturin"):

@@ -40,17 +40,17 @@ def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]
     """Variables that make cargo compile through sccache. Only the wrapper's own if `env` already sets a wrapper; empty
     if sccache is missing, which is reported once a run."""
     if _wrapper(env):
-        return wrapped_by_user(env, work)
+        return user_wrapper_environment(env, work)
     program = sccache_path(env.get("PATH"))
     if not program:
-        _once(f"sccache is missing, so nothing is cached; install it: {INSTALL}", work)
+        _announce_once(f"sccache is missing, so nothing is cached; install it: {INSTALL}", work)
         return {}
     _serve(program, env, work)
     shared = environment.family(work.snapshot.environ, "sccache", credentials=False)
     return {**shared, "RUSTC_WRAPPER": program, "CARGO_INCREMENTAL": "0"}  # it cannot cache incremental compilation
 
 
-def wrapped_by_user(env: Mapping[str, str], work: Work) -> Mapping[str, str]:
+def user_wrapper_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]:
     """Variables for a build whose wrapper the user may have chosen: sccache's, if that wrapper is sccache."""
     wrapper = _wrapper(env)
     if not _is_sccache(wrapper) or not (program := shutil.which(wrapper, path=env.get("PATH"))):
@@ -66,10 +66,10 @@ def _serve(program: str, env: Mapping[str, str], work: Work) -> None:
     try:
         run.capture((program, "--start-server"), cwd=work.root, env=own, ok=(0, 2))  # 2: already running
     except CartwheelError as error:
-        _once(f"sccache: {error}", work)
+        _announce_once(f"sccache: {error}", work)
 
 
-def _once(text: str, work: Work) -> None:
+def _announce_once(text: str, work: Work) -> None:
     if text not in _reported:
         _reported.add(text)
         work.announce(text)

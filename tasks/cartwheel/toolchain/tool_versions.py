@@ -19,6 +19,7 @@ from cartwheel.model.errors import CartwheelError
 from cartwheel.model.step import Snapshot
 from cartwheel.model.wheels.wheel_name import normalised_name
 from cartwheel.process import run
+from cartwheel.process.environment import home_folder
 from cartwheel.toolchain import xwin
 
 _DISTRIBUTIONS = {
@@ -128,10 +129,6 @@ def rustc_tool(folder: str, variables: Mapping[str, str]) -> str:
     return "rustc" + (f" in {folder}" if folder != "." or chosen else "") + (f" with {chosen}" if chosen else "")
 
 
-def _user_folder(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
-
-
 def _rustc(name: str, snapshot: Snapshot) -> str:
     """The version of rustc, of the real compiler if rustc is rustup's proxy.
 
@@ -147,7 +144,7 @@ def _rustc(name: str, snapshot: Snapshot) -> str:
     if not rustup or environ.get("RUSTC"):
         return _version_of(named, ("--version",), snapshot, _RUSTC_VERSION)
     folder = snapshot.root / place
-    home = Path(environ.get("RUSTUP_HOME") or _user_folder(environ) / ".rustup")
+    home = Path(environ.get("RUSTUP_HOME") or home_folder(environ) / ".rustup")
     names = ("rust-toolchain", "rust-toolchain.toml")
     files = [parent / name for parent in (folder, *folder.parents) for name in names]
     there = [relative_name(path, snapshot.root) for path in files if path.is_file()]

@@ -17,6 +17,7 @@ from pathlib import Path
 from cartwheel.machine.pip_advice import pip_install
 from cartwheel.model.wheels.architecture import BY_WINDOWS_TAG
 from cartwheel.model.wheels.target import Target
+from cartwheel.process.environment import home_folder
 
 _BY_DEFAULT = ("x86_64", "aarch64")
 """The architectures that cargo-xwin fetches by default."""
@@ -32,7 +33,7 @@ def cache(environ: Mapping[str, str]) -> Path:
     """The cache folder of cargo-xwin."""
     if named := environ.get("XWIN_CACHE_DIR"):
         return Path(named)
-    home = Path(environ.get("HOME") or Path.home())
+    home = home_folder(environ)
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "cargo-xwin"
     named = environ.get("XDG_CACHE_HOME", "")

@@ -161,7 +161,7 @@ def without_entry(root: Path, package: Package, version: str = "", *, ignored: t
         if coming:
             title = coming.heading.title
             fix = f"put it above what is under '{title}'" if coming.version == UNRELEASED else f"correct '{title}'"
-    offered = offer(root, package, ignored=ignored).splitlines()
+    offered = draft_from_commits(root, package, ignored=ignored).splitlines()
     more = [f"- … and {len(offered) - _OFFERED} more: doit changelog --draft"] if len(offered) > _OFFERED else []
     since = ("the commits since the last tag:", *offered[:_OFFERED], *more) if offered else ()
     return (
@@ -191,7 +191,7 @@ def unnamed_tool(root: Path, package: Package) -> tuple[str, ...]:
     return ()
 
 
-def offer(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:
+def draft_from_commits(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:
     """A list of the commits that touch the package's folder since its last tag, as a draft for the changelog."""
     with Repository(root) as repo:
         _, tag = last_tag(repo, package.tag, package.name, ignored=ignored)

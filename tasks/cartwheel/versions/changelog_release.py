@@ -18,7 +18,7 @@ Contents = Mapping[str, bytes | None]
 """The new content of each file by its path in the project; `None` removes the file."""
 
 
-def released_changelogs(
+def changelogs_of_release(
     root: Path, packages: Iterable[Package], version: str, date: str, ignored: tuple[str, ...]
 ) -> tuple[Contents, tuple[str, ...]]:
     """The changelog files with the unreleased part as the version's entry, and one line for each change.
@@ -37,7 +37,7 @@ def released_changelogs(
             program = package.changelog.command[0]
             lines += [f"{path}: {'removed' if changed[path] is None else 'written'} by {program}" for path in changed]
         elif log.path:
-            text = _dated(root, package, log, version, date, ignored)
+            text = _text_at_release(root, package, log, version, date, ignored)
             if text != log.text:
                 files[log.path] = text.encode()
                 lines.append(f"{log.path}: what was unreleased is {version} of {date}")
@@ -45,7 +45,10 @@ def released_changelogs(
     return files, tuple(lines)
 
 
-def _dated(root: Path, package: Package, log: Changelog, version: str, date: str, ignored: tuple[str, ...]) -> str:
+def _text_at_release(
+    root: Path, package: Package, log: Changelog, version: str, date: str, ignored: tuple[str, ...]
+) -> str:
+    """The changelog with the unreleased part as the entry of `version`; unchanged if the version needs no entry."""
     if log.notes(version):
         return release_notes.changelog_with_date(log.text, version, date=date, name=log.name, rst=log.rst)
     needs = needs_entry(package, pep440(version))

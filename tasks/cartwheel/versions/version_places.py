@@ -29,7 +29,7 @@ from cartwheel.model.config.manifests import (
 )
 from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.version import pep440, same, semver, version_spans, written_as
+from cartwheel.model.versions.version import pattern_value, pep440, semver, version_difference, version_spans
 from cartwheel.model.wheels.wheel_name import canonical_name
 from cartwheel.versions.python_locks import lock_places, locks_above, pinned_elsewhere
 from cartwheel.versions.rust_places import rust_places
@@ -193,7 +193,7 @@ def _declared_place(root: Path, folder: str, declared: VersionPattern, version: 
         )
     ((start, end),) = spans
     span = len(text[:start].encode()), len(text[:end].encode())
-    expected = written_as(declared.pattern, version)
+    expected = pattern_value(declared.pattern, version)
     return TextPlace(
         path=shown, what=f"the version in {declared.pattern!r}", found=text[start:end], expected=expected, span=span
     )
@@ -252,4 +252,4 @@ def _literal_version(path: Path) -> tuple[str, tuple[int, int]] | None:
 
 def _spelling(text: str, expected: str) -> str:
     """Keep the text that was found if it is another spelling of the expected Python version."""
-    return text if not same(text, expected) else expected
+    return text if not version_difference(text, expected) else expected

@@ -47,11 +47,11 @@ class SettingLayers(Struct, frozen=True, kw_only=True):
         special = (variant,) if variant else ()
         return (self.once, *special, *self.overrides(target, python), self.own, self.common)
 
-    def skipped(self, target: Target, python: str) -> str:
+    def skip_reason(self, target: Target, python: str) -> str:
         """Why a wheel is not built; empty if it is."""
         return first(self.overrides(target, python), "skip", "") or ""
 
-    def dropped(self) -> tuple[tuple[str, str], ...]:
+    def dropped_files(self) -> tuple[tuple[str, str], ...]:
         """Which files may end and why, by pattern: `dropped`, and what the overrides skip (`TRIPLE` or
         `TRIPLE:PYTHON`)."""
         configured = (row for table in self.tables for row in (table.dropped or {}).items())

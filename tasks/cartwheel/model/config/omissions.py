@@ -17,14 +17,14 @@ def omissions(plan: WheelPlan, targets: tuple[Target, ...], *, usual: bool) -> t
     if not compiled:
         return ()
     return (
-        *_unpublished(plan, compiled),
-        *(_unbuilt(plan) if any(plan.uses_default_python(target) for target in compiled) else ()),
+        *_missing_interpreters(plan, compiled),
+        *(_classifier_versions(plan) if any(plan.uses_default_python(target) for target in compiled) else ()),
         *_newer_floors(plan, compiled),
         *(_other_targets(compiled) if usual else ()),
     )
 
 
-def _unpublished(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
+def _missing_interpreters(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
     missing: dict[str, list[str]] = {}
     for target in targets:
         for python in plan.unpublished_interpreters(target):
@@ -32,7 +32,7 @@ def _unpublished(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
     return (f"no {python} for {', '.join(triples)}: it is not published there" for python, triples in missing.items())
 
 
-def _unbuilt(plan: WheelPlan) -> Iterable[str]:
+def _classifier_versions(plan: WheelPlan) -> Iterable[str]:
     """Versions that the classifiers name and the default takes although past their end, or cannot take."""
     classifiers = plan.manifests.pyproject.get("project", {}).get("classifiers", ())
     rows = (re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", str(row)) for row in classifiers)

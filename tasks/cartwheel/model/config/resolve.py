@@ -219,7 +219,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         third_party=first(layers, "third_party", False),
         minimum_python=plan.minimum,
         manifests=manifests,
-        dropped=plan.layers.dropped(),
+        dropped=plan.layers.dropped_files(),
         debug=plan.debug,
     )
 

@@ -48,11 +48,11 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
     def wheels(self, target: Target) -> Iterable[Wheel]:
         """The wheels of one target: the usual ones, then those of its variants."""
         usual = self._interpreters(target)
-        yield from (self._wheel(target, python) for python in usual if not self.layers.skipped(target, python))
+        yield from (self._wheel(target, python) for python in usual if not self.layers.skip_reason(target, python))
         for variant in self.layers.variants(target):
             only = chosen_by(variant.select).python
             named = variant.python or tuple(python for python in usual if pattern_matches(only, python))
-            yield from (self._wheel(target, p, variant) for p in named if not self.layers.skipped(target, p))
+            yield from (self._wheel(target, p, variant) for p in named if not self.layers.skip_reason(target, p))
 
     def uses_default_python(self, target: Target) -> bool:
         """Whether the configuration leaves the target's interpreters to the default."""
@@ -88,18 +88,18 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
         )
 
     def _wheel(self, target: Target, python: str, variant: Variant | None = None) -> Wheel:
-        def tuned(key: str, default: Any) -> Any:
+        def setting(key: str, default: Any) -> Any:
             return self.layers.of(key, default, target, python, variant)
 
         refuse_excluded_python(python, self.manifests.requires_python, self.where)
-        features = self._features(tuned("features", ()))
+        features = self._features(setting("features", ()))
         minimum = self._minimum(features, python)
-        floor = tuned("floor", default_floor(self.manifests, target, python))
+        floor = setting("floor", default_floor(self.manifests, target, python))
         self._refuse_floor(target, floor, python)
         tag, abi = pythons.tags(python, minimum, where=f"{self.where} python")
         build = f"{variant.build_tag}-" if variant and variant.build_tag else ""
-        image = tuned("image", "") if target.system == "linux" else ""
-        toolchain = self._toolchain(tuned("toolchain", CONTAINER if image else ""))
+        image = setting("image", "") if target.system == "linux" else ""
+        toolchain = self._toolchain(setting("toolchain", CONTAINER if image else ""))
         self._refuse_toolchain(toolchain, image, floor, (target, python, variant))
         file = f"{self.stem}-{build}{tag}-{abi}-{platform_tag(target, floor)}.whl"
         return Wheel(
@@ -111,14 +111,14 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
             toolchain=toolchain,
             image=image,
             features=features,
-            profile=tuned("profile", str(self.manifests.maturin.get("profile", "release"))) if self.crate else "",
-            flags=tuned("flags", ()),
-            environment=tuned("environment", {}),
-            before=tuned("before", ()),
-            pgo=tuned("pgo", None) if self.crate else None,
-            runner=tuned("runner", ""),
+            profile=setting("profile", str(self.manifests.maturin.get("profile", "release"))) if self.crate else "",
+            flags=setting("flags", ()),
+            environment=setting("environment", {}),
+            before=setting("before", ()),
+            pgo=setting("pgo", None) if self.crate else None,
+            runner=setting("runner", ""),
             test=self.layers.test(self.test, target, python),
-            untested=tuned("untested", ""),
+            untested=setting("untested", ""),
             debug=self.debug,
             file=file,
             raw=file if self.crate else raw_name(file, target, floor),

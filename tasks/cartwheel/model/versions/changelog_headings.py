@@ -78,7 +78,7 @@ class ChangelogEntry(Struct, frozen=True, kw_only=True):
     lead: str
     """The text before the version, such as the project's name and a space."""
     open: str
-    """The marks round the version, such as `[` for a link or `**`; `mirrored` has those that end it."""
+    """The marks round the version, such as `[` for a link or `**`; `closing_marks` has those that end it."""
     v: str
     """`v` if the version is written with this prefix."""
     text: str
@@ -105,7 +105,7 @@ def entries(text: str, name: str = "", *, rst: bool = False) -> tuple[ChangelogE
     return tuple(row for row in rows if not _is_section(row, rows))
 
 
-def mirrored(marks: str) -> str:
+def closing_marks(marks: str) -> str:
     """The marks that end what `marks` begin."""
     return marks[::-1].replace("[\\", "\\]").replace("[", "]")
 
@@ -150,7 +150,7 @@ def _parts(title: str, name: str) -> dict[str, str]:
     marks, close, rest = match["open"], match["close"], match["rest"].rstrip()
     around = marks[: max(0, len(marks) - len(close))]  # it may enclose the whole title
     marks = marks.removeprefix(around)
-    if mirrored(marks) != close or mirrored(around) not in rest:
+    if closing_marks(marks) != close or closing_marks(around) not in rest:
         return {}
     plain = not ("[" in marks or match["v"] or "." in match["title"])
     if plain and rest.strip()[:1].isalnum():  # "3 fixes", "Next steps"

@@ -10,10 +10,10 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.changelog_headings import (
     UNRELEASED,
     ChangelogEntry,
+    closing_marks,
     comment_lines,
     entries,
     headings,
-    mirrored,
     version_of_title,
 )
 from cartwheel.model.versions.changelog_links import (
@@ -127,7 +127,7 @@ def changelog_for_release(
     if coming is None:
         raise ConfigError("there is no heading '## Unreleased'; write what is new under one")
     if coming.version != UNRELEASED:
-        return changelog_with_date(_renamed(text, coming, version), version, date=date, name=name, rst=rst)
+        return changelog_with_date(_with_version(text, coming, version), version, date=date, name=name, rst=rst)
     last = _newest(parsed, coming)
     lines = text.splitlines(keepends=True)
     end = coming.heading.end
@@ -145,7 +145,7 @@ def changelog_for_release(
     return "".join(with_links(lines, coming, last, label, tag, newline))
 
 
-def _renamed(text: str, entry: ChangelogEntry, version: str) -> str:
+def _with_version(text: str, entry: ChangelogEntry, version: str) -> str:
     """The text with `version` for the version of an entry, in its heading and the definition of its link."""
     lines = text.splitlines(keepends=True)
     definition = re.compile(rf" {{0,3}}\[{re.escape(entry.v + entry.text)}\]:")
@@ -236,13 +236,13 @@ def _title(
     if last is None:
         inline = f"({link})" if link else ""
         around = re.findall(r"[*_~`]*$", coming.lead)[0]
-        close = mirrored(coming.open)
-        return f"{coming.lead}{coming.open}{version}{close}{inline} - {date}{mirrored(around)}", version
+        close = closing_marks(coming.open)
+        return f"{coming.lead}{coming.open}{version}{close}{inline} - {date}{closing_marks(around)}", version
     if last.link.startswith("(") and not link and tag:
         link = link_after(last.link.strip("()"), version, tag, last=last.text)
     inline = f"({link})" if link and last.link else ""
     label = f"{last.v}{version}"
-    close = mirrored(last.open)
+    close = closing_marks(last.open)
     return f"{last.lead}{last.open}{label}{close}{inline}{_rest_like(last.rest, date)}", label
 
 

@@ -33,6 +33,27 @@ def pep440(text: str) -> str:
     return str(version)
 
 
+def is_version(text: str) -> bool:
+    """Whether a text is a version of PEP 440."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def is_prerelease(version: str) -> bool:
+    """Whether a PEP 440 version is a pre-release or a development version; raises `ConfigError` for any other text."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(version).is_prerelease
+    except InvalidVersion:
+        raise ConfigError(f"version '{version}': PEP 440 has nothing equal to it") from None
+
+
 def semver(text: str) -> str:
     """The SemVer version equal to a version in either grammar; a SemVer text is returned unchanged.
 
@@ -44,7 +65,7 @@ def semver(text: str) -> str:
     return text if _is_semver(text) else _as_semver(text, normal)
 
 
-def same(one: str, other: str) -> tuple[str, ...]:
+def version_difference(one: str, other: str) -> tuple[str, ...]:
     """The reason that two texts, each in either grammar, are not one version; empty if they are."""
     if one == other:
         return ()
@@ -167,7 +188,7 @@ def highest(versions: Iterable[str]) -> str:
     return max(present, key=Version)
 
 
-def written_as(pattern: str, written: str) -> str:
+def pattern_value(pattern: str, written: str) -> str:
     """The value of a pattern's field: the version as the manifest writes it, or in one of the two grammars."""
     return _fill(f"{{{_field(pattern)}}}", written)
 
