@@ -509,9 +509,9 @@ def test_a_link_that_is_no_comparison_has_no_next_one() -> None:
     assert next_links("https://forge.example/x/releases", "v1.1") == ("", "")
     compared = "https://forge.example/x/compare/v1.0...v1.0.1"
     assert link_after(compared, "1.0.2", "v1.0.2", last="1.0.1") == "https://forge.example/x/compare/v1.0.1...v1.0.2"
-    named = "https://forge.example/v1.0/tools-v1.0.1/compare/v1.0...v1.0.1#top"
+    deep = "https://forge.example/v1.0/tools-v1.0.1/compare/v1.0...v1.0.1#top"
     moved = "https://forge.example/v1.0/tools-v1.0.1/compare/v1.0.1...v1.0.2#top"
-    assert link_after(named, "1.0.2", "v1.0.2", last="1.0.1") == moved, "a tag's text in the repository's path stays"
+    assert link_after(deep, "1.0.2", "v1.0.2", last="1.0.1") == moved, "a tag's text in the repository's path stays"
     tagged = "https://forge.example/v1.0.1/x/releases/tag/x/v1.0.1"
     assert link_after(tagged, "1.0.2", "x/v1.0.2", last="1.0.1") == f"{tagged.removesuffix('x/v1.0.1')}x/v1.0.2"
     assert link_after("https://forge.example/x", "1.1", "v1.1", last="1.0") == ""

@@ -116,13 +116,13 @@ class PlainScene(Scene):
         if state == NOTHING:
             kills.plain_project(self.root)
             return
-        made = self.base / "made"
-        if not made.exists():
+        template = self.base / "made"
+        if not template.exists():
             self.reference(NOTHING)
             kills.plain_project(self.root)
             self.start({MARKER: "undisturbed"}).end()
-            self.root.rename(made)
-        shutil.copytree(made, self.root, dirs_exist_ok=True)
+            self.root.rename(template)
+        shutil.copytree(template, self.root, dirs_exist_ok=True)
         (self.base / "started").unlink(missing_ok=True)
         kills.edit(self.root, EDITS[state][0])
 

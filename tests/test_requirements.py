@@ -139,8 +139,8 @@ def test_a_requirement_that_the_installed_maturin_does_not_meet_is_told(
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text(re.sub(r"requires = .*", f'requires = ["{row}", "cffi"]', pyproject.read_text()))
     project = read_project(tmp_path, {})
-    said = [line for line in notes(project, tmp_path, "1.16.0") if "but maturin 1.16.0 is here" in line]
-    assert len(said) == (not allowed)
+    lines = [line for line in notes(project, tmp_path, "1.16.0") if "but maturin 1.16.0 is here" in line]
+    assert len(lines) == (not allowed)
 
 
 @pytest.mark.skipif(this_machine().system != "linux", reason="is about crossing on Linux")
