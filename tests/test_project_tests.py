@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from cartwheel.adoption import cibuildwheel_tests
 from cartwheel.model.config.settings import Test
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels.test_plan import refuse_untestable, requirements_file
-from cartwheel.testing import wheel_tests
+from cartwheel.testing.test_hints import test_hints
 from support.models import manifests
 from support.projects import DODO, Project, committed
 from support.repositories import repository
@@ -27,6 +28,8 @@ from support.repositories import repository
         ("-r", ""),
         ("requests", ""),
         ("-rdev.txt", ""),
+        ("-c constraints.txt", "constraints.txt"),
+        ("--constraint  a/b c.txt", "a/b c.txt"),
     ],
 )
 def test_a_requirements_file_is_known_by_its_option(line: str, file: str) -> None:
@@ -36,7 +39,7 @@ def test_a_requirements_file_is_known_by_its_option(line: str, file: str) -> Non
 @pytest.mark.parametrize(
     ("test", "words"),
     [
-        (Test(requires=("-x dev.txt",)), "expected one like 'numpy>=2' or '-r FILE'"),
+        (Test(requires=("-x dev.txt",)), "expected one like 'numpy>=2', '-r FILE' or '-c FILE'"),
         (Test(cwd="../other"), "test.cwd: '../other' lies outside the package"),
         (Test(cwd="/tmp"), "lies outside the package"),
         (Test(groups=("tets",)), r"there is no \[dependency-groups\] tets; did you mean 'test'"),
@@ -68,6 +71,18 @@ def test_a_group_of_the_workspace_counts_for_its_packages() -> None:
         ({"justfile": "test:\n    cargo test\n"}, "justfile mentions tests: name their command"),
         ({"Makefile": "test:\n\tpytest\n"}, "Makefile mentions tests"),
         ({"Makefile": "all:\n\ttrue\n"}, ""),
+        ({"GNUmakefile": "test:\n\tpytest\n"}, "GNUmakefile mentions tests"),
+        ({"Taskfile.yaml": "tasks: { test: pytest }\n"}, "Taskfile.yaml mentions tests"),
+        ({"scripts/test.sh": "pytest tests-of-it\n"}, "scripts/test.sh mentions tests"),
+        ({"pp/test_a.py": "", "pytest.ini": "[pytest]\ntestpaths = qq pp\n"}, "in pp:"),
+        ({"pp/test_a.py": "", "tox.ini": "[pytest]\ntestpaths =\n    pp\n"}, "in pp:"),
+        ({"pp/test_a.py": "", "setup.cfg": "[tool:pytest]\ntestpaths = pp\n"}, "in pp:"),
+        ({"setup.cfg": "testpaths = pp\n"}, ""),
+        ({"pyproject.toml": '[tool.hatch.envs.dev.scripts]\ntest = "pytest pp"\n'},
+         "[tool.hatch.envs.dev.scripts] test is 'pytest pp': name its command"),
+        ({"pyproject.toml": '[tool.pdm.scripts]\ntest = { cmd = ["pytest", "pp"] }\n'}, "test is 'pytest pp'"),
+        ({"pyproject.toml": '[tool.poe.tasks.test]\nshell = "pytest pp"\n'}, "[tool.poe.tasks] test is 'pytest pp'"),
+        ({"pyproject.toml": '[tool.taskipy.tasks]\ntests = "pytest"\n'}, "[tool.taskipy.tasks] tests is 'pytest'"),
         ({}, ""),
     ],
 )  # fmt: skip
@@ -77,9 +92,14 @@ def test_a_package_without_a_test_command_is_told_where_its_tests_seem_to_be(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    places = "; ".join(wheel_tests._test_places(tmp_path))
+    places = "; ".join(test_hints(tmp_path))
     assert hint in places
     assert bool(hint) == bool(places)
+
+
+def test_constraints_of_cibuildwheel_stay_constraints() -> None:
+    rows = cibuildwheel_tests._requirements("pytest -c {project}/c.txt -r a.txt --constraint {package}/b.txt", "py")
+    assert rows == ["pytest", "-c ../c.txt", "-r a.txt", "-c b.txt"]
 
 
 ROOT = """[project]
@@ -134,7 +154,7 @@ def test_tests_run_in_their_folder_with_locked_versions_of_groups_and_files(tmp_
     for name, text in {
         "dodo.py": DODO, "pyproject.toml": ROOT, "py/pyproject.toml": PACKAGE, "py/README.md": "# gravel\n",
         "py/gravel/__init__.py": "", "py/tests/test_all.py": TEST, "py/tests/templates/page.txt": "a page",
-        "py/dev.txt": "iniconfig\n",
+        "py/dev.txt": "-r more.txt  # the rest\n", "py/more.txt": "iniconfig\n",
     }.items():  # fmt: skip
         project.write(name, text)
     subprocess.run((sys.executable, "-m", "uv", "lock", "--quiet"), cwd=project.root, check=True)
@@ -142,5 +162,8 @@ def test_tests_run_in_their_folder_with_locked_versions_of_groups_and_files(tmp_
     committed(project)
     project.doit("check:any")
     assert not (project.root / "py/tests/left.txt").exists()
+    project.write("py/tests/templates/page.txt", "a page")
+    project.write("py/more.txt", "iniconfig\n# more\n")
+    assert "more.txt changed" in project.doit("plan", "check:any")
     project.write("py/tests/templates/page.txt", "another")
     assert "templates/page.txt changed" in project.doit("plan", "check:any")

@@ -60,7 +60,8 @@ def _tests(package: Package, test: Test) -> TreeSources:
     files = [name for line in test.requires if (name := test_plan.requirements_file(line))]
     locks = ("uv.lock", path_in(package.folder, "uv.lock")) if test.locked else ()
     folders = (package.folder,) if test.cwd else tuple(path_in(package.folder, name) for name in named)
-    return TreeSources(folders=folders, files=(*(path_in(package.folder, name) for name in files), *locks))
+    requirements = tuple(path_in(package.folder, name) for name in files)
+    return TreeSources(folders=folders, files=locks, requirements=requirements)
 
 
 def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[str, ...]:

@@ -78,15 +78,15 @@ def _from_package(name: str, folder: str) -> str:
 
 
 def _requirements(value: Any, folder: str) -> list[str]:
-    """Requirements, each `-r FILE` as one."""
+    """Requirements, each `-r FILE` and `-c FILE` as one."""
     words = shell_words(value) if isinstance(value, str) else list(map(str, value or ()))
     rows: list[str] = []
     for word in words:
         word = re.sub(
             r"\{(project|package)\}/?", lambda m: f"{folder_up(folder)}/" * (m[1] == "project" and folder != "."), word
         )
-        if rows and rows[-1] in ("-r", "-c", "--requirement"):
-            rows[-1] = f"-r {word}"
+        if rows and rows[-1] in ("-r", "--requirement", "-c", "--constraint"):
+            rows[-1] = f"{'-c' if 'c' in rows[-1] else '-r'} {word}"
         else:
             rows.append(word)
     return rows

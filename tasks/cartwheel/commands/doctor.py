@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 
 from doit.exceptions import InvalidCommand
 from msgspec import Struct
@@ -28,6 +29,7 @@ from cartwheel.model.wheels.target import ANY
 from cartwheel.process.capacity import Capacity, capacity
 from cartwheel.process.environment import unset_secrets, uv_environment
 from cartwheel.run_context import RunContext
+from cartwheel.testing.test_hints import test_hints
 from cartwheel.testing.test_hosts import advice, interpreter_for_tests
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import FOLDER, disk_use
@@ -198,7 +200,7 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], context: RunContext) -> str
             else:
                 places.setdefault(place.by, {})[python] = None
     if not places and not missed:
-        whys = dict.fromkeys(wheel.test.skip or "there is no command for them" for _, wheel in group)
+        whys = dict.fromkeys(wheel.test.skip or _no_command(package, context.root) for package, wheel in group)
         return f"none: {'; '.join(whys)}"
     if not places:
         wheel = group[0][1]
@@ -208,6 +210,10 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], context: RunContext) -> str
         parts = (*(reason for reason in reasons(missed) if reason != other), advice(wheel.target, env))
         return ": ".join(filter(None, (f"left to {runner}" if runner else "not here", "; ".join(filter(None, parts)))))
     return "; ".join((*(f"{by}: {', '.join(pythons)}" for by, pythons in places.items()), *reasons(missed)))
+
+
+def _no_command(package: Package, root: Path) -> str:
+    return "; ".join(("there is no command for them", *test_hints(root / package.folder)))
 
 
 def as_text(rows: Iterable[TargetReadiness]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,6 +16,7 @@ from cartwheel.model.config.values import Secret
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Dependencies
 from cartwheel.model.step import Snapshot
+from cartwheel.model.wheels.test_plan import requirements_file
 from cartwheel.process import environment
 
 
@@ -78,6 +79,8 @@ class TreeSources(Struct, frozen=True, kw_only=True):
 
     folders: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    """Files of requirements, which count with those that they name in turn."""
     package: Package | None = None
     environment: Mapping[str, str | Secret] = {}
     """Variables that the configuration sets for the step."""
@@ -88,6 +91,7 @@ class TreeSources(Struct, frozen=True, kw_only=True):
         paths = set(learned["files"])
         for folder in learned["folders"]:
             paths.update(files_at(snapshot.root, folder))
+        paths.update(_requirement_files(snapshot.root, self.requirements))
         if self.package is not None and self.package.manifest:
             paths.update(packed_with(self.package, snapshot.root))
         literals = environment.literal_values(self.environment)
@@ -101,3 +105,20 @@ class TreeSources(Struct, frozen=True, kw_only=True):
             broad = broad_reads(root / self.package.manifest, root, root / self.package.folder)
             named = {kind: (*names, *broad[kind]) for kind, names in named.items()}
         return {kind: tuple(n for n in names if not os.path.isabs(n)) for kind, names in named.items()}
+
+
+def _requirement_files(root: Path, names: Iterable[str]) -> Iterable[str]:
+    """The files of requirements, and those that they name by `-r` and `-c`; relative to the project's root."""
+    pending, seen = list(names), set[str]()
+    while pending:
+        name = os.path.normpath(pending.pop()).replace(os.sep, "/")
+        if name in seen or name.startswith("../") or os.path.isabs(name):
+            continue
+        seen.add(name)
+        try:
+            lines = (root / name).read_text("utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        named = (requirements_file(line.partition(" #")[0]) for line in lines)
+        pending += (os.path.join(os.path.dirname(name), other) for other in named if other)
+    return seen

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.filesystem.manifest_files import toml
 from cartwheel.filesystem.read_set import files_below
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.interpreters import UV, Interpreter
@@ -23,6 +22,7 @@ from cartwheel.model.wheels import test_plan
 from cartwheel.process import environment
 from cartwheel.testing import test_environment
 from cartwheel.testing.installers import installer_variables
+from cartwheel.testing.test_hints import test_hints
 
 
 class TestPlace(Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ def run_tests(package: Package, test: Test, wheel: Path, base: Interpreter, work
         installer_env=installer_variables(work.snapshot.environ, folder, work.scratch / "installer"),
         cwd=copy / test.cwd if copy else None,
     )
-    if not test.command and (hint := "; ".join(_test_places(folder))):
+    if not test.command and (hint := "; ".join(test_hints(folder))):
         run = replace(run, not_run=f"{run.not_run}; {hint}")
     return run
 
@@ -70,10 +70,10 @@ def requirements(package: Package, test: Test, place: TestPlace) -> tuple[str, .
     folder = place.root / package.folder
     arguments: list[str] = []
     for line in test_plan.requirements_for_tests(package, test):
-        name = test_plan.requirements_file(line)
+        option, name = test_plan.requirements_option(line)
         if name and not (folder / name).is_file():
             raise StepFailed(f"test.requires: {path_in(package.folder, name)} is missing; correct its path")
-        arguments += ("-r", str(folder / name)) if name else (line,)
+        arguments += (option, str(folder / name)) if name else (line,)
     return (*arguments, *(("-c", str(_locked_versions(package, place))) if test.locked else ()))
 
 
@@ -121,24 +121,3 @@ def folder_for_tests(package: Package, test: Test, place: TestPlace) -> Path | N
         (copy / relative).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(folder / relative, copy / relative)
     return copy
-
-
-_PLACES = ("tests", "test", "tests-py", "py-tests", "python-tests", "tests_py", "testing")
-_RUNNERS = ("justfile", "Justfile", "Makefile", "noxfile.py", "tox.ini", "Taskfile.yml")
-
-
-def _test_places(folder: Path) -> Iterator[str]:
-    """A hint for a package without a test command: where its tests seem to be, and the setting to write."""
-    advice = 'write test = {{ command = ["pytest", "{{package}}/{0}"] }}'
-    tool = toml(folder / "pyproject.toml").get("tool", {})
-    pytest = tool.get("pytest", {})
-    named = pytest.get("testpaths") or pytest.get("ini_options", {}).get("testpaths") or ()
-    for name in dict.fromkeys((*((named,) if isinstance(named, str) else named), *_PLACES)):
-        if any((folder / name).rglob("*.py")):
-            yield f"there are tests in {name}: {advice.format(name)}"
-            return
-    for name in _RUNNERS:
-        file = folder / name
-        if file.is_file() and "test" in file.read_text("utf-8", errors="replace"):
-            yield f"{name} mentions tests: name their command in [tool.cartwheel] test"
-            return

@@ -30,7 +30,8 @@ class Test(Table, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
     """Extras of the package to install with it.  Example: `["test"]`"""
     requires: tuple[str, ...] = ()
-    """Further requirements to install, and files of them.  Example: `["pytest>=9", "-r requirements/test.txt"]`"""
+    """Further requirements to install, files of them, and of constraints (`-c FILE`).
+    Example: `["pytest>=9", "-r requirements/test.txt"]`"""
     locked: bool = False
     """Requirements are installed in the versions of `uv.lock`, the package's or that of the workspace above it."""
     cwd: str = ""

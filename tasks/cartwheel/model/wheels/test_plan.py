@@ -97,9 +97,15 @@ def _groups_with(manifests: Manifests, name: str) -> dict[str, Any]:
 
 
 def requirements_file(line: str) -> str:
-    """The file that an entry of `test.requires` names, relative to the package; empty if the entry is a requirement."""
-    match = re.fullmatch(r"(?:-r|--requirement)(?:\s+|=)(\S.*)", line.strip())
-    return match[1] if match else ""
+    """The file of requirements or constraints that an entry of `test.requires` or a line of such a file names, relative
+    to the package or to that file; empty if it is a requirement."""
+    return requirements_option(line)[1]
+
+
+def requirements_option(line: str) -> tuple[str, str]:
+    """The installer's option (`-r` or `-c`) and the file that an entry names; empty if it is a requirement."""
+    match = re.fullmatch(r"(?:(-r|--requirement)|-c|--constraint)(?:\s+|=)(\S.*)", line.strip())
+    return ("-r" if match[1] else "-c", match[2]) if match else ("", "")
 
 
 def _is_requirement(text: str) -> bool:
@@ -150,7 +156,7 @@ def _unknown(test: Test, manifests: Manifests) -> Iterable[str]:
                 yield f"test.command: '{{{field}}}' stands for nothing; did you mean '{{package}}'?"
     for line in test.requires:
         if not requirements_file(line) and not _is_requirement(line):
-            yield f"test.requires: '{line}' is no requirement; expected one like 'numpy>=2' or '-r FILE'"
+            yield f"test.requires: '{line}' is no requirement; expected one like 'numpy>=2', '-r FILE' or '-c FILE'"
     if test.cwd.startswith("/") or ".." in test.cwd.split("/"):
         yield f"test.cwd: '{test.cwd}' lies outside the package; name a folder in it, '.' for its own"
     groups = {normalised_name(n) for n in (*pyproject.get("dependency-groups", {}), *manifests.groups_above)}
