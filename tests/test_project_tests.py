@@ -14,7 +14,7 @@ from cartwheel.adoption import cibuildwheel_tests
 from cartwheel.model.config.settings import Test
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels.test_plan import refuse_untestable, requirements_file
-from cartwheel.testing.test_hints import test_hints
+from cartwheel.testing.test_hints import places_of_tests
 from support.models import manifests
 from support.projects import DODO, Project, committed
 from support.repositories import repository
@@ -92,7 +92,7 @@ def test_a_package_without_a_test_command_is_told_where_its_tests_seem_to_be(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    places = "; ".join(test_hints(tmp_path))
+    places = "; ".join(places_of_tests(tmp_path))
     assert hint in places
     assert bool(hint) == bool(places)
 

@@ -29,7 +29,7 @@ from cartwheel.model.wheels.target import ANY
 from cartwheel.process.capacity import Capacity, capacity
 from cartwheel.process.environment import unset_secrets, uv_environment
 from cartwheel.run_context import RunContext
-from cartwheel.testing.test_hints import test_hints
+from cartwheel.testing.test_hints import places_of_tests
 from cartwheel.testing.test_hosts import advice, interpreter_for_tests
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import FOLDER, disk_use
@@ -213,7 +213,7 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], context: RunContext) -> str
 
 
 def _no_command(package: Package, root: Path) -> str:
-    return "; ".join(("there is no command for them", *test_hints(root / package.folder)))
+    return "; ".join(("there is no command for them", *places_of_tests(root / package.folder)))
 
 
 def as_text(rows: Iterable[TargetReadiness]) -> str:

@@ -17,7 +17,7 @@ _SETTINGS = (("pytest.ini", "pytest"), (".pytest.ini", "pytest"), ("tox.ini", "p
 """Files with pytest's settings and their section (pytest 9, "Configuration", November 2026)."""
 
 
-def test_hints(folder: Path) -> Iterator[str]:
+def places_of_tests(folder: Path) -> Iterator[str]:
     """A hint for the package in `folder`; none if nothing looks like tests."""
     advice = 'write test = {{ command = ["pytest", "{{package}}/{0}"] }}'
     tool = toml(folder / "pyproject.toml").get("tool", {})
@@ -33,9 +33,6 @@ def test_hints(folder: Path) -> Iterator[str]:
         if file.is_file() and "test" in file.read_text("utf-8", errors="replace"):
             yield f"{name} mentions tests: name their command in [tool.cartwheel] test"
             return
-
-
-test_hints.__test__ = False  # type: ignore[attr-defined]  # pytest collects functions named test…
 
 
 def _test_paths(folder: Path, tool: Mapping[str, Any]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from cartwheel.model.wheels import test_plan
 from cartwheel.process import environment
 from cartwheel.testing import test_environment
 from cartwheel.testing.installers import installer_variables
-from cartwheel.testing.test_hints import test_hints
+from cartwheel.testing.test_hints import places_of_tests
 
 
 class TestPlace(Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ def run_tests(package: Package, test: Test, wheel: Path, base: Interpreter, work
         installer_env=installer_variables(work.snapshot.environ, folder, work.scratch / "installer"),
         cwd=copy / test.cwd if copy else None,
     )
-    if not test.command and (hint := "; ".join(test_hints(folder))):
+    if not test.command and (hint := "; ".join(places_of_tests(folder))):
         run = replace(run, not_run=f"{run.not_run}; {hint}")
     return run
 
