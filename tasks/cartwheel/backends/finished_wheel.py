@@ -6,11 +6,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from cartwheel.cargo.config_files import cargo_home
 from cartwheel.cargo.crate_sources import crate_licences
 from cartwheel.filesystem.read_set import source_top
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Work
+from cartwheel.process.environment import cargo_home
 from cartwheel.provenance import sbom
 from cartwheel.provenance.licences import with_third_party
 from cartwheel.provenance.wheel_files import rewrite

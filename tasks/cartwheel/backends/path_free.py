@@ -6,10 +6,10 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-from cartwheel.cargo.config_files import cargo_home
 from cartwheel.filesystem.read_set import source_top
 from cartwheel.model.project import Wheel
 from cartwheel.model.wheels.container_image import CONTAINER
+from cartwheel.process.environment import cargo_home
 from cartwheel.provenance.path_remaps import (
     CARGO,
     PROJECT,

@@ -12,6 +12,7 @@ from msgspec import Struct
 from cartwheel.filesystem.manifest_files import table, toml
 from cartwheel.filesystem.named_files import named_files, words_of
 from cartwheel.filesystem.read_set import ReadSet, relative_name
+from cartwheel.process.environment import cargo_home
 
 _NAMES = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
 
@@ -44,11 +45,6 @@ class CargoConfigFiles(Struct, frozen=True, kw_only=True):
                 named = named_files(_words(toml(path)), (path.parent.parent, *places), root)
                 own |= named | ReadSet(unwatched=(*named.files, *named.folders))
         return own
-
-
-def cargo_home(environ: Mapping[str, str]) -> Path:
-    """The folder of cargo's configuration and fetched crates."""
-    return Path(environ.get("CARGO_HOME") or Path.home() / ".cargo")
 
 
 def configuration(cwd: Path, environ: Mapping[str, str]) -> CargoConfigFiles:

@@ -13,11 +13,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.cargo.config_files import cargo_home
 from cartwheel.filesystem.manifest_files import read_toml, table, toml
 from cartwheel.filesystem.read_set import relative_name, source_top
 from cartwheel.model.config.cargo_features import BUILT_OF
 from cartwheel.model.config.manifests import Keys
+from cartwheel.process.environment import cargo_home
 
 _OF_TESTS = ("dev-dependencies", "dev_dependencies")
 

@@ -65,9 +65,9 @@ def licences(
 def _of_wheel(path: Path, root: Path, environ: Mapping[str, str]) -> WheelLicences:
     import zipfile
 
-    from cartwheel.cargo.config_files import cargo_home
     from cartwheel.cargo.crate_sources import crate_licences
     from cartwheel.filesystem.distribution import wheel_contents
+    from cartwheel.process.environment import cargo_home
     from cartwheel.provenance.licences import parts
 
     try:

@@ -14,7 +14,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.cargo.config_files import cargo_home
 from cartwheel.cargo.publish_order import Crate
 from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_foreign_token, refuse_unsendable
 from cartwheel.destinations.http import is_insecure, is_loopback
@@ -25,6 +24,7 @@ from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.process import environment
+from cartwheel.process.environment import cargo_home
 from cartwheel.process.redact import inert, redact
 from cartwheel.process.run import TooLate
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
-from cartwheel.cargo.config_files import cargo_home, configuration
+from cartwheel.cargo.config_files import configuration
 from cartwheel.cargo.publish_order import Crate
 from cartwheel.destinations import crates_identity
 from cartwheel.destinations.cargo_publish import CRATES_IO, Cargo, Registry, registry_of
@@ -43,6 +43,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.binary_facts import shortened_list
 from cartwheel.process import environment
+from cartwheel.process.environment import cargo_home
 from cartwheel.process.step_log import StepLog
 from cartwheel.stand_ins.crates import LoopbackRegistry, third_party
 

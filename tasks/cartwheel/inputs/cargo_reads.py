@@ -14,7 +14,7 @@ from operator import or_
 from pathlib import Path
 
 from cartwheel.cargo.build_output import CargoMessages, messages
-from cartwheel.cargo.config_files import cargo_home, configuration
+from cartwheel.cargo.config_files import configuration
 from cartwheel.cargo.workspace import Crate, local_packages, read_crate, root_candidates, workspace_root
 from cartwheel.filesystem.manifest_files import table
 from cartwheel.filesystem.read_set import ReadSet, relative_name, there_or_not
@@ -27,6 +27,7 @@ from cartwheel.inputs.build_reads import (
     variables_in_sources,
     whole_packages,
 )
+from cartwheel.process.environment import cargo_home
 
 
 def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[str, str] = os.environ) -> ReadSet:

@@ -77,6 +77,11 @@ def home_folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
 
 
+def cargo_home(environ: Mapping[str, str]) -> Path:
+    """The folder of cargo's configuration and fetched crates."""
+    return Path(environ.get("CARGO_HOME") or Path.home() / ".cargo")
+
+
 def builds_forbidden(environ: Mapping[str, str]) -> bool:
     """Whether this run must not build (`CARTWHEEL_FROZEN`), because it only assembles files that other jobs built."""
     return environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")

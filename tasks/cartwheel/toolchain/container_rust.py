@@ -37,7 +37,7 @@ def cargo_container(package: Package, wheel: Wheel, work: Work) -> Container:
 def with_rust(container: Container, target: Target, package: Package, work: Work) -> Container:
     """The container with Rust added: the image's Rust if installed, else the host's, mounted. Cargo's downloads and
     configuration on the host are mounted too."""
-    from cartwheel.cargo.config_files import cargo_home
+    from cartwheel.process.environment import cargo_home
 
     if not container.engine:
         return container
@@ -58,8 +58,9 @@ def with_rust(container: Container, target: Target, package: Package, work: Work
 
 def _crates_outside(package: Package, work: Work) -> Iterable[Mount]:
     """Mounts for crates outside the project and for cargo configuration files above it."""
-    from cartwheel.cargo.config_files import cargo_home, configuration
+    from cartwheel.cargo.config_files import configuration
     from cartwheel.cargo.workspace import local_packages
+    from cartwheel.process.environment import cargo_home
 
     root, home = work.root, cargo_home(work.snapshot.environ)
     paths = [p.folder for p in local_packages(root / package.manifest, root)]
