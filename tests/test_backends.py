@@ -27,6 +27,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Values
 from cartwheel.model.wheels.artifacts import artifacts
 from cartwheel.model.wheels.target import TARGETS, platform_tag
+from cartwheel.pipeline import read_project
 from cartwheel.toolchain import choose_backend_toolchain
 from support import images
 from support.projects import DODO, FLOOR, TRIPLE, Project, environment
@@ -245,6 +246,37 @@ def test_a_backend_is_asked_for_the_limited_api_where_only_our_table_plans_it(
 ) -> None:
     inputs = manifests({"targets": [MAC], "python": ["abi3"]}, by=by, requires=requires, **tool)
     assert build_backend.limited_settings(inputs.pyproject, "3.11") == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "pythons"),
+    [
+        (
+            {"setup.py": 'setup(options={"bdist_wheel": {"py_limited_api": "cp312"}}, ext_modules=[1])\n'},
+            ["3.11", "abi3"],
+        ),
+        ({"setup.py": "setup(ext_modules=[1])\n", "setup.cfg": "[bdist_wheel]\npy-limited-api = cp311\n"}, ["abi3"]),
+        ({"setup.py": "setup(ext_modules=[Extension(py_limited_api=True)])\n"}, ["3.11", "3.12"]),
+        ({"setup.py": 'setup(ext_modules=[1])  \n# py_limited_api = "cp39"\n'}, ["3.11", "3.12"]),
+        (
+            {
+                "setup.py": "setup(ext_modules=[1])\n",
+                "more": '[tool.distutils.bdist-wheel]\npy-limited-api = "cp311"\n',
+            },
+            ["abi3"],
+        ),
+    ],
+)
+def test_setuptools_is_told_of_the_limited_api_in_three_files(
+    tmp_path: Path, files: Mapping[str, str], pythons: list[str]
+) -> None:
+    pyproject = '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.11,<3.13"\n' + files.get("more", "")
+    table = f'[tool.cartwheel]\ntargets = ["{MAC}"]\npublish = []\n'
+    for name, text in {**files, "pyproject.toml": pyproject + table}.items():
+        (tmp_path / name).write_text(text)
+    [package] = read_project(tmp_path, {}).packages
+    assert [wheel.python for wheel in package.wheels] == pythons
+    assert all("-cp39-" not in wheel.file for wheel in package.wheels)
 
 
 def test_the_oldest_macos_is_the_interpreters_own() -> None:

@@ -111,7 +111,8 @@ def _needs_options(package: Package, wheel: Wheel) -> bool:
         return False
     if package.manifest:
         return bool(wheel.features) and ABI3 not in stable_abi(package.manifests).kinds
-    return bool(limited_settings(package.manifests.pyproject, package.minimum_python))
+    read = package.manifests
+    return bool(limited_settings(read.pyproject, package.minimum_python, read.setup_limited))
 
 
 def _oldest_interpreter(package: Package, snapshot: Snapshot) -> tuple[str, str] | None:

@@ -125,8 +125,10 @@ def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: 
 
 
 def _settings(package: Package, wheel: Wheel) -> tuple[str, ...]:
-    limited = wheel.python == pythons.ABI3
-    return build_backend.limited_settings(package.manifests.pyproject, package.minimum_python) if limited else ()
+    if wheel.python != pythons.ABI3:
+        return ()
+    read = package.manifests
+    return build_backend.limited_settings(read.pyproject, package.minimum_python, read.setup_limited)
 
 
 def isolated_source(package: Package, work: Work, wheel: Wheel | None = None) -> Path:

@@ -77,6 +77,20 @@ def setup_names_only_programs(text: str) -> bool:
     return "RustBin(" in text and not re.search(r"(?m)^[^#\n]*\b(RustExtension\(|ext_modules\b|cffi_modules\b)", text)
 
 
+def setup_limited(here: Path, setup: str) -> str:
+    """The tag of the limited API, `cp39`, that setup.py (its text: `setup`) or setup.cfg gives the wheels; else empty.
+
+    The option is `py_limited_api` of bdist_wheel (setuptools 80, November 2026).
+    """
+    option = r"^[^#\n]*\bpy[_-]limited[_-]api[\"']?\s*[:=]\s*[\"']?(cp3\d+)\b"
+    try:
+        settings = (here / "setup.cfg").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        settings = ""
+    match = re.search(option, setup, re.MULTILINE) or re.search(option, settings, re.MULTILINE)
+    return match[1] if match else ""
+
+
 def setup_text(here: Path, pyproject: Mapping[str, Any]) -> str:
     """The text of setup.py; empty without one, or if another backend builds."""
     if backend_of(pyproject).module != "setuptools":

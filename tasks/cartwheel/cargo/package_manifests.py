@@ -14,6 +14,7 @@ from cartwheel.cargo.maturin_layout import (
     has_python,
     programs,
     setup_compiles,
+    setup_limited,
     setup_names_only_programs,
     setup_text,
 )
@@ -21,7 +22,7 @@ from cartwheel.cargo.workspace import path_needs, workspace_root
 from cartwheel.filesystem.dynamic_version import dynamic_version
 from cartwheel.filesystem.manifest_files import read_toml, table, toml
 from cartwheel.filesystem.read_set import relative_name
-from cartwheel.model.config.build_backend import setuptools_rust_manifest
+from cartwheel.model.config.build_backend import backend_of, setuptools_rust_manifest
 from cartwheel.model.config.crate_graph import TESTED_WITH, LocalCrate, path_patches
 from cartwheel.model.config.manifest_schema import Cargo, Pyproject, refuse_wrong_types
 from cartwheel.model.config.manifests import Manifests
@@ -50,6 +51,7 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
             has_tests=tests, setup_compiles=setup_compiles(setup), groups_above=_groups_above(root, folder),
             has_python=any((here / source / name).is_dir() for source in ("", "src")),
             setup_names_only_programs=setup_names_only_programs(setup),
+            setup_limited=setup_limited(here, setup) if backend_of(pyproject).module == "setuptools" else "",
             dynamic_version=dynamic_version(root, folder, pyproject),
         )  # fmt: skip
     path = relative_name(crate, root)

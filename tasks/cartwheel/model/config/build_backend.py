@@ -55,6 +55,15 @@ def _setuptools_compiles(pyproject: Pyproject) -> bool:
     return bool(_at(pyproject, "tool", "setuptools", "ext-modules") or _setuptools_rust(pyproject))
 
 
+def _setuptools_limited(pyproject: Pyproject) -> str:
+    """The tag in `[tool.distutils.bdist_wheel]`; setuptools takes dashes for underscores."""
+    table = _at(pyproject, "tool", "distutils")
+    commands = {key.replace("-", "_"): row for key, row in table.items()} if isinstance(table, Mapping) else {}
+    row = commands.get("bdist_wheel")
+    options = {key.replace("-", "_"): value for key, value in row.items()} if isinstance(row, Mapping) else {}
+    return str(options.get("py_limited_api") or "")
+
+
 def compiles_rust(pyproject: Pyproject) -> bool:
     """Whether a backend other than maturin compiles Rust: setuptools with setuptools-rust."""
     return backend_of(pyproject).module == "setuptools" and _setuptools_rust(pyproject)
@@ -112,7 +121,7 @@ BACKENDS = (
     Backend(
         module="setuptools",
         compiles=_setuptools_compiles,
-        limited=lambda pyproject: str(_at(pyproject, "tool", "distutils", "bdist_wheel", "py_limited_api") or ""),
+        limited=_setuptools_limited,
         debug=_UNOPTIMISED,
         limited_setting="--build-option=--py-limited-api={tag}",
     ),
@@ -135,20 +144,25 @@ def backend_of(pyproject: Pyproject) -> Backend:
     return next((row for row in (*BACKENDS, _MATURIN) if row.module == module), _UNKNOWN)
 
 
-def limited_python(pyproject: Pyproject) -> str:
-    """The oldest Python of the limited API that pyproject.toml asks for, `3.11`; empty if it asks for none."""
-    match = re.fullmatch(r"cp3(\d+)", backend_of(pyproject).limited(pyproject))
+def limited_tag(pyproject: Pyproject, setup: str = "") -> str:
+    """The Python tag that pyproject.toml asks for, or that setup.py and setup.cfg ask for (`setup`); else empty."""
+    return backend_of(pyproject).limited(pyproject) or setup
+
+
+def limited_python(pyproject: Pyproject, setup: str = "") -> str:
+    """The oldest Python of the limited API of `limited_tag`, `3.11`; empty if none is asked for."""
+    match = re.fullmatch(r"cp3(\d+)", limited_tag(pyproject, setup))
     return f"3.{match[1]}" if match else ""
 
 
-def limited_settings(pyproject: Pyproject, python: str) -> tuple[str, ...]:
-    """The config settings for a wheel with the limited API of `python` (`3.11`), if pyproject.toml asks for none.
+def limited_settings(pyproject: Pyproject, python: str, setup: str = "") -> tuple[str, ...]:
+    """The config settings for a wheel with the limited API of `python` (`3.11`), if no file asks for one.
 
     setuptools gives the wheel that tag whatever the extension uses; only setuptools-rust compiles for it as well
     (`py-limited-api = "auto"`, its default).
     """
     row = backend_of(pyproject)
-    if row.limited(pyproject) or (row.module == "setuptools" and not _setuptools_rust(pyproject)):
+    if limited_tag(pyproject, setup) or (row.module == "setuptools" and not _setuptools_rust(pyproject)):
         return ()
     return (row.limited_setting.format(tag=f"cp{python.replace('.', '')}"),) if row.limited_setting else ()
 

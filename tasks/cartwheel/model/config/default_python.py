@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cartwheel.model.config.bindings import BIN, CFFI, UNIFFI, StableAbi, binds_python
-from cartwheel.model.config.build_backend import backend_of, limited_python
+from cartwheel.model.config.build_backend import limited_python, limited_tag
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.wheels import python as pythons
 
@@ -14,7 +14,7 @@ def minimum_python(manifests: Manifests, abi: StableAbi) -> str:
     """The oldest CPython, `3.11`: of the stable ABI if it names one, else of `requires-python`."""
     if abi.since:
         return abi.since
-    if not manifests.cargo_path and (limited := limited_python(manifests.pyproject)):
+    if not manifests.cargo_path and (limited := limited_python(manifests.pyproject, manifests.setup_limited)):
         return limited
     return pythons.oldest_python(manifests.requires_python)
 
@@ -34,10 +34,10 @@ def default_python(manifests: Manifests, bindings: str, abi: StableAbi) -> tuple
         return (*_older(supported, abi.since if abi.conditional else ""), *abi.kinds, *free)
     if bindings:
         return supported
-    limited = backend_of(manifests.pyproject).limited(manifests.pyproject)
+    limited = limited_tag(manifests.pyproject, manifests.setup_limited)
     if limited.startswith("py"):
         return (pythons.PURE,)
-    if not limited_python(manifests.pyproject):
+    if not limited_python(manifests.pyproject, manifests.setup_limited):
         return supported
     return (*_older(supported, minimum_python(manifests, abi)), pythons.ABI3)
 

@@ -53,6 +53,8 @@ class Manifests(Struct, frozen=True, kw_only=True):
     """`[dependency-groups]` of the workspace's root, for groups that the package does not have."""
     setup_compiles: bool = False
     """Whether setup.py names extension modules."""
+    setup_limited: str = ""
+    """The tag of the limited API that setup.py or setup.cfg asks for, `cp39`."""
     setup_names_only_programs: bool = False
     """Whether setup.py names programs in Rust and no extension module."""
     dynamic_version: VersionSource | None = None
