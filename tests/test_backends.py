@@ -30,7 +30,7 @@ from cartwheel.model.wheels.target import TARGETS, platform_tag
 from cartwheel.pipeline import read_project
 from cartwheel.toolchain import choose_backend_toolchain
 from support import images
-from support.projects import DODO, FLOOR, TRIPLE, Project, environment
+from support.projects import DODO, FLOOR, TRIPLE, Project, committed, environment, pure
 from support.repositories import git, repository
 
 DEMO = {"name": "demo", "version": "1.2.0"}
@@ -487,6 +487,30 @@ def test_building_leaves_nothing_in_the_tree(plumbline: Project) -> None:
     assert not (plumbline.root / "plumbline.egg-info").exists()
 
 
+@pytest.mark.parametrize("place", ["hatch_build.py", "tools/hook.py"])
+def test_a_commit_is_a_reason_where_a_hook_of_the_backend_asks_git(tmp_path: Path, place: str) -> None:
+    project = pure(tmp_path / "project")
+    project.write(
+        place,
+        "import subprocess\n\nfrom hatchling.builders.hooks.plugin.interface import BuildHookInterface\n\n\n"
+        "class CustomBuildHook(BuildHookInterface):\n    def initialize(self, version, build_data):\n"
+        '        head = subprocess.check_output(["git", "rev-parse", "HEAD"])\n'
+        '        open("gravel/commit.txt", "wb").write(head)\n'
+        '        build_data["artifacts"].append("gravel/commit.txt")\n',
+    )
+    path = "" if place == "hatch_build.py" else f'path = "{place}"\n'
+    project.edit("pyproject.toml", "[tool.cartwheel]", f"[tool.hatch.build.hooks.custom]\n{path}\n[tool.cartwheel]")
+    committed(project)
+    build = "build:any:gravel:py3"
+    assert f"ok  {build}" in project.doit(build)
+    assert f"ok  {build}" not in project.doit(build)
+    git(project.root, "commit", "--quiet", "--allow-empty", "--message", "another")
+    assert f"ok  {build}" in project.doit(build)
+    (wheel,) = project.root.glob(".cartwheel/wheels/**/*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        assert opened.read("gravel/commit.txt").decode().strip() == git(project.root, "rev-parse", "HEAD")
+
+
 def test_a_commit_alone_is_no_reason_to_build(plumbline: Project) -> None:
     git(plumbline.root, "commit", "--quiet", "--allow-empty", "--message", "nothing")
     assert stale(plumbline) == {}
@@ -498,7 +522,9 @@ def test_what_may_change_a_wheel_builds_it_again_and_nothing_else_does(plumbline
         ("src/line.hpp", "// a remark\n"),
         ("setup.py", "\n"),
         ("src/new.hpp", "\n"),
+        ("build/notes.py", "\n"),
         ("build/lib/plumbline/left.py", "\n"),
+        ("plumbline.egg-info/SOURCES.txt", "\n"),
         (
             "pyproject.toml",
             'flags = ["-DFAST"]\n[tool.ruff]\nline-length = 100\n[tool.distutils.build_ext]\nforce = true\n',
@@ -512,7 +538,7 @@ def test_what_may_change_a_wheel_builds_it_again_and_nothing_else_does(plumbline
         assert sorted(why) == [
             "CMAKE_ARGS is now set",
             "CXXFLAGS is now set",
-            "build/lib/plumbline/left.py is new",
+            "build/notes.py is new",
             "flags unset → -DFAST",
             "pyproject.toml: tool.distutils is new",
             "setup.py changed",

@@ -141,3 +141,44 @@ def test_words_of_a_message_are_no_folders() -> None:
 )
 def test_a_source_asks_git(source: str, names: set[str] | None) -> None:
     assert set(git_reads.facts_in_sources([source])) == ({git_reads.COMMIT, *names} if names is not None else set())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os, helper\n", "import helper as h\n", "from . import helper\n", "from .helper import go\n",
+        "from tools import (\n    other,\n    helper,\n)\n", "from tools import helper as h  # used below\n",
+    ],
+)  # fmt: skip
+def test_a_python_script_imports_the_files_beside_it(tmp_path: Path, text: str) -> None:
+    for name, content in {"tools/gen.py": text, "tools/helper.py": "", "go.py": "", "used.py": ""}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert named_files(("tools/gen.py",), (tmp_path,), tmp_path).files == ("tools/gen.py", "tools/helper.py")
+
+
+def test_a_script_for_node_imports_the_files_beside_it(tmp_path: Path) -> None:
+    for name, content in {"tools/gen.mjs": "import go from './lib.mjs'\n", "tools/lib.mjs": ""}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "package.json").write_text('{"scripts": {"gen": "node tools/gen.mjs"}}')
+    files = named_files(command_words(("npm", "run", "gen")), (tmp_path,), tmp_path).files
+    assert files == ("package.json", "tools/gen.mjs", "tools/lib.mjs")
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ('subprocess.check_output(["git", "rev-parse", "HEAD"])', True),
+        ("commit = os.popen('git rev-parse HEAD').read()", True),
+        ("execute_process(COMMAND ${GIT_EXECUTABLE} rev-parse HEAD)", True),
+        ("run_command('git', 'rev-parse', 'HEAD')", True),
+        ("git.Repo(search_parent_directories=True).head.commit.hexsha", True),
+        ("GIT_REPOSITORY https://host.example/pybind11.git", False),
+        ('"name @ git+https://host.example/name"', False),
+        ('url="https://github.com/a/b"', False),
+        ("# as git has it", False),
+    ],
+)
+def test_a_script_of_a_backend_asks_git(text: str, asks: bool) -> None:
+    assert (git_reads.COMMIT in git_reads.facts_in_backend_scripts([text])) == asks

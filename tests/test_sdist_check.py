@@ -6,6 +6,7 @@ import io
 import os
 import re
 import tarfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -309,6 +310,41 @@ def test_setuptools_gives_the_same_sdist_in_every_clone(tmp_path: Path) -> None:
         os.umask(before)
     ours, theirs = (next(path.rglob("gravel-1.0.tar.gz")) for path in (project.root, clone.root))
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.lab
+def test_setuptools_packs_nothing_of_an_earlier_build_in_the_tree(tmp_path: Path) -> None:
+    project = pure(tmp_path / "project")
+    project.write("pyproject.toml", SETUPTOOLS)
+    project.write("MANIFEST.in", "include gravel/one.txt\n")
+    for name in ("one", "two"):
+        project.write(f"gravel/{name}.txt", name)
+    committed(project)
+    project.write("build/lib/gravel/old.py", "OLD = 1\n")
+    project.write("gravel.egg-info/SOURCES.txt", "gravel/__init__.py\ngravel/one.txt\ngravel/two.txt\n")
+    project.doit("build", "sdist")
+    (wheel,) = project.root.glob(".cartwheel/wheels/**/*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        names = {name for name in opened.namelist() if name.startswith("gravel/")}
+    assert names == {"gravel/__init__.py", "gravel/one.txt"}
+    with tarfile.open(next(project.root.rglob("gravel-1.0.tar.gz"))) as archive:
+        assert "gravel-1.0/gravel/two.txt" not in archive.getnames()
+
+
+def test_hatchling_packs_no_file_that_git_ignores(tmp_path: Path) -> None:
+    """It drops all patterns if one of them names the folder in which it builds."""
+    project = pure(tmp_path / "project")
+    project.write(".gitignore", ".cartwheel/\ndist/\nlocal.txt\n")
+    committed(project)
+    project.write("gravel/local.txt", "mine")
+    project.doit("build", "sdist")
+    (wheel,) = project.root.glob(".cartwheel/wheels/**/*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        assert "gravel/local.txt" not in opened.namelist()
+    with tarfile.open(next(project.root.rglob("gravel-1.0.tar.gz"))) as archive:
+        names = archive.getnames()
+    assert "gravel-1.0/gravel/local.txt" not in names
+    assert "gravel-1.0/.hgignore" not in names
 
 
 # Unpacking ------------------------------------------------------------------------------------------------------------

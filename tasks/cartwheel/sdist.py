@@ -12,6 +12,7 @@ from cartwheel.backends.wheel_step import commands_before, exactly_one, variable
 from cartwheel.filesystem import files
 from cartwheel.filesystem.read_set import refuse_special_files
 from cartwheel.inputs.folder_sources import TreeSources
+from cartwheel.inputs.isolated_copy import NOTE
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, before_setting
 from cartwheel.model.step import Snapshot, Step, Work
@@ -60,8 +61,10 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
         _keep_tree_unchanged(package, home, env, work)
         work.log.run((*run.program_command("maturin"), "sdist", "--out", str(out)), cwd=home / package.folder, env=env)
     else:
-        uv_build("--sdist", isolated_source(package, work), out, env, work)
-        normalise(exactly_one(out, package.sdist), int(env["SOURCE_DATE_EPOCH"]))
+        source = isolated_source(package, work)
+        uv_build("--sdist", source, out, env, work)
+        added = () if (source / NOTE).is_file() else (NOTE,)  # hatchling packs the nearest one
+        normalise(exactly_one(out, package.sdist), int(env["SOURCE_DATE_EPOCH"]), added)
     files.move_into_place(exactly_one(out, package.sdist), work.root / package.dist / package.sdist)
     return {}
 

@@ -73,12 +73,12 @@ fn printed(program: &str, words: &[&str]) -> String {
     String::from_utf8(Command::new(program).args(words).output().unwrap().stdout).unwrap()
 }
 fn say(text: String) { println!("cargo:rustc-env=SAID={}", text.replace('\n', "|")); }
-fn names(folder: &str) -> Vec<PathBuf> {
+fn names(folder: impl AsRef<Path>) -> Vec<PathBuf> {
     let mut found: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     found.sort();
     found
 }
-fn every(folder: &str) -> String { names(folder).iter().filter(|p| p.is_file()).map(read).collect() }
+fn every(folder: impl AsRef<Path>) -> String { names(folder).iter().filter(|p| p.is_file()).map(read).collect() }
 fn compile(source: &str, name: &str) {
     let object = out().join(format!("{name}.o"));
     let mut command = Command::new("cc");
@@ -749,5 +749,29 @@ HABITS = {
         files={"app/build.rs": script('say(printed("git", &["show-ref"]));', changed("build.rs")),
                "app/src/main.rs": SAID},
         edits={"a tag": tag("v1"), "a branch": lambda yard: git(yard.root, "branch", "other")},
+    ),
+    "a crate of the project that runs before the build, by an alias": Habit(
+        files={"pyproject.toml": PYPROJECT + 'before = [{ run = ["cargo", "xtask", "gen"] }]\n',
+               ".cargo/config.toml": '[alias]\nxtask = "run --quiet --offline --package xtask --"\n',
+               "xtask/src/main.rs": 'fn main() { std::fs::write("app/src/made.txt", '
+               'words::all() + &std::fs::read_to_string("schemas/a.json").unwrap()).unwrap(); }\n',
+               "xtask/Cargo.toml": CRATE.format("xtask") + '[dependencies]\nwords = { path = "../words" }\n',
+               "words/src/lib.rs": 'pub fn all() -> String { "one".into() }\n', "schemas/a.json": "a",
+               ".gitignore": ".cartwheel/\ndist/\ntarget/\nmade.txt\n",
+               "app/src/main.rs": 'fn main() { print!("{}", include_str!("made.txt")); }\n'},
+        members=("app", "xtask", "words"),
+        edits={
+            "what it reads": write("schemas/a.json", "b"),
+            "the crate": change("xtask/src/main.rs", "words::all()", "words::all() + &words::all()"),
+            "a crate that it uses": change("words/src/lib.rs", "one", "two"),
+        },
+    ),
+    "files with odd names, a folder by a variable of the configuration, and the whole workspace watched": Habit(
+        files={"app/build.rs": script('say(every(env::var("DATA").unwrap()) + &read("a#b: c.txt"));', changed("..")),
+               "app/src/main.rs": 'fn main() { print!("{}{}", env!("SAID"), include_str!("ü $x: y#.txt")); }\n',
+               "app/src/ü $x: y#.txt": "a", "app/a#b: c.txt": "a", "data/a.txt": "a",
+               ".cargo/config.toml": '[env]\nDATA = { value = "data", relative = true }\n'},
+        edits={"an odd name": write("app/src/ü $x: y#.txt", "b"), "another": write("app/a#b: c.txt", "b"),
+               "a file more": write("data/b.txt", "b")},
     ),
 }  # fmt: skip

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from cartwheel.cargo.maturin_layout import programs
+from cartwheel.cargo.program_files import program_files
 from cartwheel.cargo.workspace import Crate, local_packages, members, workspace_root
 from cartwheel.filesystem.manifest_files import toml
-from cartwheel.filesystem.named_files import named_files, words_of_source
 from cartwheel.filesystem.read_set import files_below, relative_name
 from cartwheel.model.config.bindings import UNIFFI
 from cartwheel.model.config.cargo_profiles import profiles, with_inherited
@@ -63,12 +63,7 @@ def generator_files(package: Package, root: Path, environ: Mapping[str, str]) ->
         own = source.parent if source.name == "main.rs" and source.parent.name == GENERATOR else source
         name = relative_name(own, root)
         return files_below(root, name) if own.is_dir() else (name,)
-    names = (relative_name(local.folder, root) for local in generator_crates(package, root))
-    files = dict.fromkeys(path for name in names for path in files_below(root, name))
-    sources = "\n".join((root / path).read_text("utf-8", "replace") for path in files if path.endswith(".rs"))
-    named = named_files(words_of_source(sources), (crate.parent, workspace_root(crate).parent), root)
-    beside = (path for name in named.folders for path in files_below(root, name))
-    return tuple(dict.fromkeys((*files, *named.files, *beside)))
+    return program_files(crate, root)
 
 
 def stripping_profile(package: Package, wheel: Wheel, root: Path, environ: Mapping[str, str]) -> str:

@@ -15,7 +15,10 @@ from cartwheel.process.command_words import split_command
 
 _DEPTH = 3
 """The nesting limit of argument files (`@file`) and of scripts that name other files."""
-_SCRIPTS = frozenset({".sh", ".bash", ".py", ".pl", ".ps1", ".cmd", ".bat", ".ld", ".lds", ".x"})
+_SCRIPTS = frozenset({
+    ".sh", ".bash", ".py", ".pl", ".rb", ".lua", ".js", ".mjs", ".cjs", ".ts", ".ps1", ".cmd", ".bat", ".mk", ".ld",
+    ".lds", ".x",
+})  # fmt: skip
 """Suffixes of scripts and linker scripts; other programs begin with `#!`."""
 _LONGEST = 2**16
 _OF_PROGRAMS = {
@@ -132,7 +135,7 @@ def script_text(path: Path) -> str:
 def _mentions(text: str) -> tuple[str, ...]:
     """The words of a script that may be paths."""
     words = [word.strip("/") for word in re.findall(r"[\w./@%+-]+", text)]
-    words += _modules(re.findall(r"^\s*(?:from|import)\s+([\w.]+)|\s-m\s+([\w.]+)", text, re.MULTILINE))
+    words += _modules(_imported(text))
     return tuple(dict.fromkeys(word for word in words if "." in word.strip(".") or "/" in word))
 
 
@@ -143,16 +146,25 @@ def _folders_beside(script: Path, text: str) -> Iterator[Path]:
             yield script.parent / word
 
 
-def _modules(rows: Iterable[Iterable[str]]) -> list[str]:
+def _imported(text: str) -> Iterator[str]:
+    """The modules that a Python script may import: for `from a import b` both `a` and `a.b`."""
+    for line in re.findall(r"^\s*import\s+([\w., ]+)", text, re.MULTILINE):
+        yield from (name.split()[0] for name in line.split(",") if name.strip())
+    for module, names in re.findall(r"^\s*from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n#;]*)", text, re.MULTILINE):
+        yield from (module, *(f"{module}.{name}" for name in re.findall(r"(?<!as )\b\w+", names)))
+    yield from re.findall(r"\s-m\s+([\w.]+)", text)
+
+
+def _modules(modules: Iterable[str]) -> list[str]:
     """The files that Python's modules may have."""
-    names = ["/".join(part for part in name.split(".") if part) for row in rows for name in row if name]
-    return [file for name in names for file in (f"{name}.py", f"{name}/__init__.py", f"{name}/__main__.py")]
+    names = ["/".join(part for part in name.split(".") if part) for name in modules]
+    return [file for name in names if name for file in (f"{name}.py", f"{name}/__init__.py", f"{name}/__main__.py")]
 
 
 def command_words(command: Iterable[str]) -> tuple[str, ...]:
     """The words of a command, with the files that its programs read by themselves, and Python's modules as files."""
     parts = [part for word in command for part in words_of(word)]
-    modules = [(after,) for flag, after in pairwise(parts) if flag == "-m"]
+    modules = [after for flag, after in pairwise(parts) if flag == "-m"]
     return (*parts, *(name for part in parts for name in _OF_PROGRAMS.get(part, ())), *_modules(modules))
 
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
-from cartwheel.inputs.tree_looks import broad_reads, counted_values, declared_files, files_at, packed_with
+from cartwheel.inputs import git_reads
+from cartwheel.inputs.tree_looks import (
+    broad_reads,
+    counted_values,
+    declared_files,
+    files_at,
+    git_of_commands,
+    packed_with,
+    words_before,
+)
+from cartwheel.model.config import build_backend
 from cartwheel.model.config.manifests import path_in
 from cartwheel.model.config.values import Secret
 from cartwheel.model.project import Package, Wheel
@@ -38,11 +49,42 @@ class BackendSources(Struct, frozen=True, kw_only=True):
         # .git is a file in a linked worktree.
         for path in (path_in(self.package.folder, "pyproject.toml"), ".git"):
             listing.pop(path, None)
+        commit, of_clone = _git_facts(self.package, self.wheel, snapshot.root)
         return Dependencies(
             listing=listing,
-            facts={**_tables(self.package.manifests.pyproject), **counted_values(self.package, self.wheel, snapshot)},
+            facts={
+                **_tables(self.package.manifests.pyproject),
+                **counted_values(self.package, self.wheel, snapshot),
+                **commit,
+            },
+            local=of_clone,
             learned={"folders": (self.package.folder,)},
         )
+
+
+def _git_facts(package: Package, wheel: Wheel | None, root: Path) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The commit, and what differs between clones, as far as the backend's scripts and the commands before the build
+    ask git for it."""
+    folder = root / package.folder
+    names = (*_SCRIPTS, *(name for name in _strings(package.manifests.pyproject) if name.endswith(".py")))
+    paths = (folder / name for name in dict.fromkeys(names))
+    texts = (path.read_text("utf-8", "replace") for path in paths if path.is_file())
+    commands = git_of_commands(words_before(wheel), package.folder, root)
+    asked = (*git_reads.facts_in_backend_scripts(texts), *commands)
+    return {git_reads.FACT: git_reads.head(root)} if asked else {}, git_reads.local_values(asked, root)
+
+
+_SCRIPTS = ("setup.py", "hatch_build.py", "meson.build", "CMakeLists.txt", "pdm_build.py", "build.py")
+"""Scripts that backends run without being told (their documentation, November 2026)."""
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Every string in a table of TOML, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(inner)
 
 
 def package_files(package: Package, wheel: Wheel | None, root: Path) -> tuple[str, ...]:
@@ -51,7 +93,19 @@ def package_files(package: Package, wheel: Wheel | None, root: Path) -> tuple[st
 
 
 def _groups(package: Package, wheel: Wheel | None, root: Path) -> tuple[tuple[str, ...], ...]:
-    return (files_at(root, package.folder), *declared_files(package, wheel, root))
+    own = tuple(path for path in files_at(root, package.folder) if not _is_left_over(path, package))
+    return (own, *declared_files(package, wheel, root))
+
+
+_LEFT_OVER = re.compile(r"build/(?:lib|temp|bdist)[^/]*/|\.eggs/|(?:[^/]+/)*[^/]+\.egg-info/")
+"""What an earlier setuptools left in the tree; the next one packs deleted modules from there, and files that an old
+SOURCES.txt names."""
+
+
+def _is_left_over(path: str, package: Package | None) -> bool:
+    if package is None or build_backend.backend_of(package.manifests.pyproject).module != "setuptools":
+        return False
+    return bool(_LEFT_OVER.match(path.removeprefix(f"{package.folder}/")))
 
 
 _OTHER_TOOLS = frozenset({
@@ -90,13 +144,18 @@ class TreeSources(Struct, frozen=True, kw_only=True):
         learned = before.learned if before and before.learned else self._extra_facts(snapshot)
         paths = set(learned["files"])
         for folder in learned["folders"]:
-            paths.update(files_at(snapshot.root, folder))
+            paths.update(path for path in files_at(snapshot.root, folder) if not _is_left_over(path, self.package))
         paths.update(_requirement_files(snapshot.root, self.requirements))
         if self.package is not None and self.package.manifest:
             paths.update(packed_with(self.package, snapshot.root))
         literals = environment.literal_values(self.environment)
         facts = {name: environment.fingerprint(value) for name, value in literals.items()}
-        return Dependencies(listing={path: snapshot.digest(path) for path in paths}, facts=facts, learned=learned)
+        of_clone: Mapping[str, str] = {}
+        if self.package is not None and not self.package.manifest:
+            commit, of_clone = _git_facts(self.package, None, snapshot.root)
+            facts |= commit
+        listing = {path: snapshot.digest(path) for path in paths}
+        return Dependencies(listing=listing, facts=facts, local=of_clone, learned=learned)
 
     def _extra_facts(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
         named = {"files": self.files, "folders": self.folders}

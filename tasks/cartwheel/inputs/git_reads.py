@@ -21,6 +21,8 @@ REFS = "git refs"
 """All branches and tags."""
 SETTINGS = "git config"
 """The remotes' addresses and the user's name."""
+FACT = "git HEAD"
+"""The name of the commit among the facts of a record."""
 LOCAL = (DESCRIPTION, TAGS, BRANCH, STATUS, DIFFERENCE, REFS, SETTINGS)
 """The facts that differ between clones of one commit; compared only on the machine that made the record."""
 
@@ -59,6 +61,17 @@ def facts_in_commands(texts: Iterable[str]) -> tuple[str, ...]:
     lines = (line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
     asking = (re.findall(r"[\w./-]+", line) for line in lines if re.search(r"\bgit\b", line))
     return facts_in_sources(" ".join(f'"{word}"' for word in words) for words in asking)
+
+
+_PROGRAM = re.compile(r"(?<![\w./:+-])git(?![\w./:+-])|\$\{GIT_EXECUTABLE\}|\bgit\.Repo\b")
+"""git as a program or GitPython, but not an address such as `https://host/name.git` or `git+https://host`."""
+
+
+def facts_in_backend_scripts(texts: Iterable[str]) -> tuple[str, ...]:
+    """What the scripts that a build backend runs ask git for."""
+    return facts_in_commands(
+        _PROGRAM.sub("git", line) for text in texts for line in text.splitlines() if _PROGRAM.search(line)
+    )
 
 
 def watched_at(path: Path) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             **{f"pyproject.toml: {part}": digest for part, digest in self._parts().items()},
             **counted_values(self.package, self.wheel, snapshot, learned["env"]),
             **resolution,
-            **({_COMMIT: git_reads.head(snapshot.root)} if of_git else {}),
+            **({git_reads.FACT: git_reads.head(snapshot.root)} if of_git else {}),
         }
         return Dependencies(
             listing={path: listing[path] for path in listing.keys() - outside} if outside else listing,
@@ -150,7 +150,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         named = changed.intersection(path for group in self._declared_files(work.snapshot) for path in group)
         for unwatched in then.learned.get("unwatched", ()):
             named |= {p for p in changed if unwatched in (p, ".") or p.startswith(f"{unwatched}/")}
-        names = {name for name in {*then.facts, *now.facts} if is_variable(name) or name == _COMMIT}
+        names = {name for name in {*then.facts, *now.facts} if is_variable(name) or name == git_reads.FACT}
         values = any(then.facts.get(name) != now.facts.get(name) for name in names)
         values |= any(then.local.get(name) != now.local.get(name) for name in git_reads.LOCAL)
         return bool(older or named or values or self._configured_anew(changed, work))
@@ -295,6 +295,5 @@ def _is_absolute(path: str) -> bool:
     return path[:1] == "/" or (os.name == "nt" and os.path.isabs(path))
 
 
-_COMMIT = "git HEAD"
 _CRATE = "crate "
 _UNRESOLVED = "what Cargo.lock names"

@@ -102,6 +102,7 @@ def forget_cached_state() -> None:
     configuration_files.cache_clear()
     crates_by_path.cache_clear()
     files_named.cache_clear()
+    files_of_crates_run.cache_clear()
     git_of_commands.cache_clear()
 
 
@@ -110,6 +111,7 @@ def declared_files(package: Package, wheel: Wheel | None, root: Path) -> Iterabl
     image = files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()
     names = (*declared_inputs(package, wheel), *image)
     yield from files_named(words_before(wheel), package.folder, "", root)
+    yield files_of_crates_run(words_before(wheel), package.folder, root)
     yield from (files_at(root, path_in(package.folder, name)) or (path_in(package.folder, name),) for name in names)
 
 
@@ -136,14 +138,28 @@ def files_named(words: tuple[str, ...], folder: str, manifest: str, root: Path) 
 
 
 @cache
+def files_of_crates_run(words: tuple[str, ...], folder: str, root: Path) -> tuple[str, ...]:
+    """The files of the project's crates that commands before a build run with cargo."""
+    if "cargo" not in words:
+        return ()
+    from cartwheel.cargo.program_files import crates_run, program_files
+
+    return tuple(path for manifest in crates_run(words, root / folder) for path in program_files(manifest, root))
+
+
+@cache
 def git_of_commands(words: tuple[str, ...], folder: str, root: Path) -> tuple[str, ...]:
-    """The facts that commands before a build, and the scripts that they name, read from git."""
+    """What commands before a build, and the scripts and crates that they name, ask git for."""
     if not words:
         return ()
     from cartwheel.filesystem.named_files import script_text
 
     files = files_named(words, folder, "", root)[0]
-    return git_reads.facts_in_commands((" ".join(words), *(script_text(root / name) for name in files)))
+    crates = (path for path in files_of_crates_run(words, folder, root) if path.endswith(".rs"))
+    return (
+        *git_reads.facts_in_commands((" ".join(words), *(script_text(root / name) for name in files))),
+        *git_reads.facts_in_sources((root / path).read_text("utf-8", "replace") for path in crates),
+    )
 
 
 def counted_values(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:
