@@ -500,6 +500,15 @@ def test_each_file_is_said_once_with_the_program_that_wrote_it(tmp_path: Path) -
     ]
 
 
+@pytest.mark.parametrize("origin", ["commits", "github"])
+def test_a_program_may_write_a_changelog_that_the_notes_are_not_taken_from(tmp_path: Path, origin: str) -> None:
+    root = repository(tmp_path / "r", CHANGELOG__md="")
+    command = [sys.executable, "-c", WRITE, "{version}", "x"]
+    files, lines = released(root, package({"from": origin, "command": command}))
+    assert files == {"CHANGELOG.md": b"## 1.3.0\n\n- x"}
+    assert lines == [f"CHANGELOG.md: written by {sys.executable}"]
+
+
 def test_what_a_program_changes_above_the_project_is_not_part_of_the_version(tmp_path: Path) -> None:
     top = repository(tmp_path / "r", above__md="x\n")
     root = project(top / "python", {"CHANGELOG.md": ""})

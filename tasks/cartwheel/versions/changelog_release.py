@@ -92,7 +92,7 @@ def _by_command(root: Path, package: Package, version: str, date: str) -> Conten
         if new:
             raise StepFailed(f"{argv[0]} would add {', '.join(new)}; commit a first one, which it then changes")
         log = changelog_of(clone / below, package)
-        if not log.notes(version):
+        if package.changelog.origin == "file" and not log.notes(version):
             where = log.path or "the changelog"
             raise StepFailed(f"{' '.join(argv)}: after it {where} has no entry for {version}")
         return {p: (clone / below / p).read_bytes() if (clone / below / p).exists() else None for p in changed}
