@@ -22,7 +22,7 @@ from cartwheel.filesystem.distribution import Distribution, unpack_sdist
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
 from support.projects import Project, committed, pure, with_crate
-from support.repositories import git
+from support.repositories import git, repository
 
 WHEEL = "pebble-1.0-cp311-abi3-manylinux_2_17_x86_64.whl"
 SDIST = "pebble-1.0.tar.gz"
@@ -191,6 +191,16 @@ def test_a_submodule_that_is_not_checked_out_is_refused_where_its_content_counts
             refuse_incomplete(package(folder), paths, tmp_path)
     (tmp_path / submodule / "file.c").write_text("")
     refuse_incomplete(package(folder), paths, tmp_path)
+
+
+def test_a_submodule_is_what_git_tracks(tmp_path: Path) -> None:
+    root, theirs = repository(tmp_path / "project"), repository(tmp_path / "theirs")
+    git(theirs, "commit", "--allow-empty", "--quiet", "--message", "theirs")
+    (root / ".gitmodules").write_text('[submodule "x"]\n\tpath = vendor\n\turl = https://x.example/x\n')
+    refuse_incomplete(package("."), (), root)  # as in a source distribution
+    git(root, "update-index", "--add", "--cacheinfo", f"160000,{git(theirs, 'rev-parse', 'HEAD')},vendor")
+    with pytest.raises(StepFailed, match="vendor is a submodule that is not checked out"):
+        refuse_incomplete(package("."), (), root)
 
 
 def test_the_state_folder_ignores_itself(tmp_path: Path) -> None:

@@ -51,7 +51,10 @@ def _refuse_missing_documents(package: Package, root: Path) -> None:
 
 
 def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) -> Iterator[str]:
-    """Submodules in the package, or in a folder of its sources, whose folder is empty or missing."""
+    """Submodules in the package, or in a folder of its sources, whose folder is empty or missing.
+
+    A path of `.gitmodules` that git does not track is none: a source distribution has the file and not the submodules.
+    """
     top = repository_root(root)
     if not (top / ".gitmodules").is_file():
         return
@@ -63,8 +66,18 @@ def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) ->
         shown = folder.relative_to(root).as_posix()
         beside = PurePosixPath(shown).parent.as_posix()
         own = package.folder in ("", ".") or f"{shown}/".startswith(f"{package.folder}/")
-        if own or (beside != "." and any(path.startswith(f"{beside}/") for path in paths)):
+        counts = own or (beside != "." and any(path.startswith(f"{beside}/") for path in paths))
+        if counts and (folder.is_dir() or _is_tracked(folder, top)):
             yield shown
+
+
+def _is_tracked(path: Path, top: Path) -> bool:
+    from cartwheel.repository.git import Repository
+
+    if not (top / ".git").exists():
+        return False
+    with Repository(top) as repository:
+        return bool(repository.tracked_files([path]))
 
 
 def _uses_lfs(paths: tuple[str, ...], root: Path) -> bool:
