@@ -13,6 +13,7 @@ from support.maturin_projects import (
     STABLE,
     Case,
     cargo,
+    conditional,
     core,
     module,
     plain,
@@ -248,6 +249,10 @@ STABLE_ABI: Mapping[str, Case] = {
     "by two rows for older and newer interpreters": Case(
         files=plain(**{"pyproject.toml": pyproject(f"features = [{TWO_ROWS}]")}),
         extension="demo.demo", tags="cp39-abi3",
+    ),
+    "without a version, for newer interpreters": Case(
+        files=conditional('"pyo3/abi3", python-version = ">=3.11"'),
+        extension="demo.demo", tags="cp311-abi3",
     ),
     "by a row beside the crate's own": Case(
         files=plain(**{"pyproject.toml": pyproject('features = [{ feature = "pyo3/abi3-py311", python-version = '

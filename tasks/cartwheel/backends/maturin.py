@@ -108,7 +108,9 @@ def _interpreter(package: Package, wheel: Wheel) -> str:
     if wheel.python != pythons.ABI3:
         return pythons.maturin_interpreter(wheel.python)
     abi = stable_abi(package.manifests, wheel.features)
-    return f"python{minimum_python(package.manifests, abi)}" if pythons.ABI3 in abi.kinds and not abi.since else ""
+    if pythons.ABI3 not in abi.kinds or (abi.since and not abi.conditional):
+        return ""
+    return f"python{abi.conditional or minimum_python(package.manifests, abi)}"
 
 
 def _tools_in(

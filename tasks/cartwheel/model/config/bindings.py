@@ -31,8 +31,8 @@ class StableAbi(Struct, frozen=True, kw_only=True):
     """Of `("abi3", "abi3t")`; empty if the wheels are for one version each."""
     since: str
     """The oldest version named, `3.11`; empty if the interpreter that the wheel is built for decides."""
-    conditional: bool = False
-    """Only some interpreters ask for it, by a conditional feature of `[tool.maturin]`."""
+    conditional: str = ""
+    """The first interpreter, `3.11`, that asks for it by a conditional feature of `[tool.maturin]`; empty if all do."""
 
 
 def bindings_of(manifests: Manifests, more: Iterable[str] = ()) -> str:
@@ -61,7 +61,8 @@ def binds_python(manifests: Manifests, more: Iterable[str] = ()) -> bool:
 def stable_abi(manifests: Manifests, more: Iterable[str] = (), python: str = pythons.ABI3) -> StableAbi:
     """The stable ABI that the build for `python` requests, with `more` added to the features of `[tool.maturin]`.
 
-    A feature of `[tool.maturin]` that depends on the interpreter counts from the first version on that has it.
+    A feature of `[tool.maturin]` that depends on the interpreter counts from the first version on that has it, of those
+    that `requires-python` allows.
     """
     if not manifests.cargo_path or python == pythons.PURE:
         return StableAbi(kinds=(), since="")
@@ -70,9 +71,10 @@ def stable_abi(manifests: Manifests, more: Iterable[str] = (), python: str = pyt
     always = _abi(manifests, more, "")
     if always.kinds or not features(manifests.pyproject, "", ()).conditional:
         return always
-    by_version = ((version, _abi(manifests, more, version)) for version in pythons.every_version())
+    versions = (v for v in pythons.every_version() if pythons.allows_python(manifests.requires_python, v))
+    by_version = ((version, _abi(manifests, more, version)) for version in versions)
     rows = (
-        replace(abi, conditional=True)
+        replace(abi, conditional=version, since=abi.since or version)
         for version, abi in by_version
         if pythons.minor(abi.since) <= pythons.minor(version)
     )
