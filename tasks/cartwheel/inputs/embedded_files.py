@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cartwheel.cargo.build_output import CompilerArtifact
@@ -13,25 +13,33 @@ from cartwheel.filesystem.manifest_files import table
 from cartwheel.filesystem.named_files import named_files
 from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name, source_top, there_or_not
 
-_MACROS = {
-    "dotenvy_macro": "dotenvy_macro",
-    "fluent_template_macros": "fluent-templates",
-    "i18n_embed_fl": "i18n-embed-fl",
-    "include_dir_macros": "include_dir",
-    "include_flate_codegen": "include-flate",
-    "migrations_macros": "diesel_migrations",
-    "refinery_macros": "refinery",
-    "rust_embed_impl": "rust-embed",
-    "rust_i18n_macro": "rust-i18n",
-    "sqlx_macros": "sqlx",
+_MACROS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "dotenv_codegen": ("dotenv_codegen", (".env",)),
+    "dotenvy_macro": ("dotenvy_macro", (".env",)),
+    "fluent_template_macros": ("fluent-templates", ("locales",)),
+    "i18n_embed_fl": ("i18n-embed-fl", ("i18n.toml", "locales")),
+    "include_dir_macros": ("include_dir", ()),
+    "include_flate_codegen": ("include-flate", ()),
+    "migrations_macros": ("diesel_migrations", ("migrations", "diesel.toml")),
+    "refinery_macros": ("refinery", ("migrations",)),
+    "rust_embed_impl": ("rust-embed", ()),
+    "rust_i18n_macro": ("rust-i18n", ("locales",)),
+    "sqlx_macros": ("sqlx", (".sqlx", "sqlx-data.json", "migrations", ".env")),
 }
-"""The macro's crate, and the dependency that brings it (their documentation on docs.rs, November 2026).  They open
-files by themselves on a stable compiler; askama, pest and others include theirs, so that the compiler names them."""
+"""The macro's crate, the dependency that brings it, and what it also looks for above the package (their documentation
+on docs.rs, November 2026).  They open files by themselves on a stable compiler; askama, pest and others include theirs,
+so that the compiler names them."""
 
-_FOUND_ABOVE = (".sqlx", "sqlx-data.json", "migrations", "diesel.toml", ".env", "i18n.toml", "locales")
-"""Files and folders that such macros also look for above the package."""
+_MESSAGES = (
+    r"e?print(?:ln)?|write(?:ln)?|format(?:_args)?|panic|todo|unreachable|unimplemented|(?:debug_)?assert\w*|bail|anyhow|"
+    r"ensure|trace|debug|info|warn|error|log|env|option_env|vec|matches"
+)
+"""Macros whose first literal is a text, and no path."""
 
-_LITERAL = re.compile(r"""(=\s*|\b\w+!\s*[({\[]\s*)?"(?=([^"\\\n]{2,200})")""")
+_LITERAL = re.compile(
+    rf"""(?:\blet\b[^="\n;]*=\s*|\b(?:{_MESSAGES})!\s*[({{\[]\s*"""
+    r"""|((?<![=!<>+])=\s*|\b\w+!\s*[({\[]\s*))?"(?=([^"\\\n]{2,200})")"""
+)
 """A string literal, and what says that it may be a folder of any name: an attribute or a macro before it."""
 
 OPENS_FILES = re.compile(r"\b(?:File::open|fs::read\w*|read_to_string|read_dir|WalkDir|glob)\b")
@@ -74,14 +82,16 @@ def _opened_by_macros(compiled: Iterable[str], packages: Iterable[Crate], root: 
     literals is known.  `compiled`: the names of all crates of the build.
     """
     local = tuple(packages)
-    known = {_MACROS[name] for name in _MACROS.keys() & {name.replace("-", "_") for name in compiled}}
+    known = dict(_MACROS[name] for name in _MACROS.keys() & {name.replace("-", "_") for name in compiled})
     own = {name for macro in opening_macros(local) for name in {macro.name, *_users(macro.name, local)}}
     reads = ReadSet()
     for package in local:
         manifest = _text(package.manifest)
-        if _uses(known, manifest):
-            reads |= ReadSet(folders=(relative_name(package.folder, root),)) | _found_above(package, root)
-        if _uses(known | own, manifest):
+        used = [name for name in sorted(known) if _uses({name}, manifest)]
+        if used:
+            above = (file for name in used for file in known[name])
+            reads |= ReadSet(folders=(relative_name(package.folder, root),)) | _found_above(package, above, root)
+        if used or _uses(own, manifest):
             reads |= _literal_paths(package, root)
     return reads | ReadSet(unwatched=(*reads.folders, *reads.files))
 
@@ -96,11 +106,11 @@ def _uses(names: Iterable[str], manifest: str) -> bool:
     return bool(pattern and re.search(rf"(?<![\w-])(?:{pattern})(?![\w-])", manifest))
 
 
-def _found_above(package: Crate, root: Path) -> ReadSet:
-    """What macros look for in the folders from the package to its workspace."""
+def _found_above(package: Crate, names: Iterable[str], root: Path) -> ReadSet:
+    """What macros look for by these names in the folders from the package to its workspace."""
     top = workspace_root(package.manifest).parent
     places = [place for place in package.folder.parents if place.is_relative_to(top)]
-    paths = [place / name for place in places for name in _FOUND_ABOVE]
+    paths = [place / name for name in dict.fromkeys(names) for place in places]
     folders = tuple(relative_name(path, root) for path in paths if path.is_dir())
     return there_or_not((path for path in paths if not path.is_dir()), root) | ReadSet(folders=folders)
 
