@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
-from cartwheel.model.python_constants import function_name
+from cartwheel.model.python_constants import function_name, parsed
 
 _PROGRAMS = re.compile(
     r"(?:\w+=\S* )*(?:(?:\S*/)?(?:twine|maturin|uv|uvx|poetry|pdm|hatch|flit|rye|cargo|gh|cibuildwheel|pyproject-build"
@@ -45,10 +45,7 @@ def function_commands(
 
 
 def _parse(text: str) -> ast.Module | None:
-    try:
-        return ast.parse(text) if text.strip() else None
-    except (SyntaxError, ValueError):
-        return None
+    return parsed(text) if text.strip() else None
 
 
 def _names(node: ast.FunctionDef) -> Iterable[str]:

@@ -21,6 +21,7 @@ from cartwheel.model.python_constants import (
     function_name,
     literal_value,
     module_constants,
+    parsed,
     version_attribute,
 )
 
@@ -123,9 +124,8 @@ def _settings(folder: str, texts: Texts) -> dict[str, Any]:
 
 
 def _of_script(script: str) -> dict[str, Any]:
-    try:
-        tree = ast.parse(script)
-    except SyntaxError:
+    tree = parsed(script)
+    if tree is None:
         return {}
     constants = module_constants(tree)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and function_name(node) == "setup"]
@@ -166,10 +166,7 @@ def _attribute(place: str, folder: str, texts: Texts) -> Any:
     module, _, name = place.rpartition(".")
     path = module.replace(".", "/")
     for candidate in (f"{path}.py", f"{path}/__init__.py", f"src/{path}.py", f"src/{path}/__init__.py"):
-        try:
-            version = version_attribute(ast.parse(texts.get(folder + candidate, "")), name)
-        except SyntaxError:
-            continue
-        if version:
+        tree = parsed(texts.get(folder + candidate, ""))
+        if tree and (version := version_attribute(tree, name)):
             return version[0]
     return UNKNOWN

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cartwheel.filesystem.manifest_files import table
 from cartwheel.model.config.build_backend import backend_module
 from cartwheel.model.config.manifests import VersionSource, has_scm_plugin, path_in
-from cartwheel.model.python_constants import version_attribute
+from cartwheel.model.python_constants import parsed, version_attribute
 from cartwheel.model.wheels.wheel_name import normalised_name
 
 
@@ -24,6 +24,10 @@ def dynamic_version(root: Path, folder: str, pyproject: Mapping[str, Any]) -> Ve
         return None
     reader = _READERS.get(backend_module(pyproject))
     return reader(_Place(root, folder), project, table(pyproject, "tool")) if reader else None
+
+
+_Stems = Callable[[str], Iterable[str]]
+"""The paths, without an end, at which a dotted module may be."""
 
 
 class _Place:
@@ -44,39 +48,37 @@ class _Place:
         except OSError:
             return None
 
-    def matched(self, name: str, pattern: str) -> VersionSource | None:
-        """The version by the group `version`, `value` or 1 of the pattern's first match."""
-        text = (self.data(name) or b"").decode("utf-8", "replace")
+    def matched(self, name: str, pattern: str, group: str = "version") -> VersionSource | None:
+        """The version by a group of the pattern's first match; line ends are `\\n`, as for the backends."""
         try:
-            match = re.search(pattern, text, re.MULTILINE)
-        except re.error:
+            text = (self.data(name) or b"").decode()
+            match = re.search(pattern, text.replace("\r\n", "\n"), re.MULTILINE)
+        except (UnicodeDecodeError, re.error):
             return None  # the backend reports it
-        if not match:
+        if not match or not match.groupdict().get(group):
             return None
-        group = next((g for g in ("version", "value") if g in match.re.groupindex), 1 if match.re.groups else 0)
-        start = len(text[: match.start(group)].encode())
-        return self.source(name, "the version", match[group], (start, start + len(match[group].encode())))
+        removed = [end.start() - index for index, end in enumerate(re.finditer("\r\n", text))]
+        start, stop = (len(match.string[:at].encode()) + sum(one < at for one in removed) for at in match.span(group))
+        return self.source(name, "the version", match[group], (start, stop))
 
     def whole(self, name: str) -> VersionSource | None:
         """The version that is all that a file holds."""
         return self.matched(name, r"\A\s*(?P<version>\S+)\s*\Z")
 
-    def attribute(self, module: str, attribute: str, folders: Iterable[str], depth: int = 0) -> VersionSource | None:
+    def attribute(self, module: str, attribute: str, stems: _Stems, depth: int = 0) -> VersionSource | None:
         """The version that a module binds to a name, or imports from another module of the package."""
-        stem = module.replace(".", "/")
-        for name in (f"{folder}/{stem}{end}" for folder in folders for end in (".py", "/__init__.py")):
+        for name in (f"{stem}{end}" for stem in stems(module) for end in (".py", "/__init__.py")):
             data = self.data(name)
             if data is None:
                 continue
-            try:
-                tree = ast.parse(data)
-            except (SyntaxError, ValueError):
+            tree = parsed(data)
+            if tree is None:
                 return None
             if bound := version_attribute(tree, attribute):
                 return self.source(name, attribute, bound[0], literal_span(data, bound[1]))
             package = module if name.endswith("/__init__.py") else module.rpartition(".")[0]
             for origin, original in _imported_from(tree, attribute, package) if depth < 3 else ():
-                return self.attribute(origin, original, folders, depth + 1)
+                return self.attribute(origin, original, stems, depth + 1)
         return None
 
     def source(self, name: str, what: str, text: str, span: tuple[int, int]) -> VersionSource:
@@ -117,7 +119,7 @@ def literal_span(data: bytes, literal: ast.expr) -> tuple[int, int]:
 
 _Tables = Mapping[str, Any]
 
-_ASSIGNED = r"""(?i)^(__version__|VERSION)(?: ?\: ?str)? *= *(['"])v?(?P<version>.+?)\2"""
+_ASSIGNED = r"""(?i)^(__version__|VERSION)(?: ?\: ?str)? *= *(['"])v?(?P<{}>.+?)\2"""
 """The default of hatchling and scikit-build-core (`DEFAULT_PATTERN`, hatchling 1.27; scikit-build-core 0.11)."""
 
 
@@ -131,9 +133,18 @@ def _of_setuptools(place: _Place, project: _Tables, tool: _Tables) -> VersionSou
     if not dot:
         return None
     folders = table(settings, "package-dir")
-    top = module.split(".")[0]
-    own = str(folders[top]).rpartition("/")[0] if top in folders else ""
-    return place.attribute(module, attribute, dict.fromkeys((own or str(folders.get("") or "."), ".", "src")))
+    where = table(table(settings, "packages"), "find").get("where")
+    roots = [folders[""]] if "" in folders else where if isinstance(where, list) and where else [".", "src"]
+
+    def stems(name: str) -> Iterable[str]:
+        """By the nearest package with a folder of its own (`find_package_path` of setuptools)."""
+        parts = name.split(".")
+        for count in range(len(parts), 0, -1):
+            if (own := folders.get(".".join(parts[:count]))) is not None:
+                return ["/".join((str(own) or ".", *parts[count:]))]
+        return ["/".join((str(root) or ".", *parts)) for root in roots]
+
+    return place.attribute(module, attribute, stems)
 
 
 def _of_hatchling(place: _Place, project: _Tables, tool: _Tables) -> VersionSource | None:
@@ -141,14 +152,16 @@ def _of_hatchling(place: _Place, project: _Tables, tool: _Tables) -> VersionSour
     if named.get("source", "regex") != "regex" or not isinstance(named.get("path"), str):
         return None
     pattern = named.get("pattern")
-    return place.matched(named["path"], pattern if isinstance(pattern, str) else _ASSIGNED)
+    return place.matched(named["path"], pattern if isinstance(pattern, str) else _ASSIGNED.format("version"))
 
 
 def _of_scikit_build(place: _Place, project: _Tables, tool: _Tables) -> VersionSource | None:
     named = table(table(table(tool, "scikit-build"), "metadata"), "version")
     if named.get("provider") != "scikit_build_core.metadata.regex" or not isinstance(named.get("input"), str):
         return None
-    return place.matched(named["input"], str(named.get("regex") or _ASSIGNED))
+    if named.get("result", "{value}") != "{value}" or named.get("remove"):
+        return None
+    return place.matched(named["input"], str(named.get("regex") or _ASSIGNED.format("value")), "value")
 
 
 def _of_pdm(place: _Place, project: _Tables, tool: _Tables) -> VersionSource | None:
@@ -160,11 +173,13 @@ def _of_pdm(place: _Place, project: _Tables, tool: _Tables) -> VersionSource | N
 
 def _of_flit(place: _Place, project: _Tables, tool: _Tables) -> VersionSource | None:
     named = table(table(tool, "flit"), "module").get("name") or normalised_name(str(project.get("name")))
-    return place.attribute(str(named), "__version__", (".", "src"))
+    return place.attribute(
+        str(named), "__version__", lambda module: (f"{root}/{module.replace('.', '/')}" for root in (".", "src"))
+    )
 
 
 def _of_meson(place: _Place, project: _Tables, tool: _Tables) -> VersionSource | None:
-    before = r"\A(?:\s|#.*)*project\s*\((?:[^()'#]|'[^'\n]*'|#.*)*?\bversion\s*:\s*"
+    before = r"\A(?:\s|#.*+)*+project\s*\((?:[^()'#]|'[^'\n]*'|#.*+)*?\bversion\s*:\s*"
     if literal := place.matched("meson.build", rf"{before}'(?P<version>[^'\n]+)'"):
         return literal
     file = place.matched("meson.build", rf"{before}files\(\s*'(?P<version>[^'\n]+)'\s*\)")

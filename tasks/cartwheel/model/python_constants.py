@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 UNKNOWN = object()
 """The value of an expression that only running the file can tell."""
+
+
+def parsed(source: str | bytes) -> ast.Module | None:
+    """The syntax tree of a Python file, without the warnings that are for its authors; None if it is no Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(source)
+        except (SyntaxError, ValueError):
+            return None
 
 
 def function_name(node: ast.expr) -> str:

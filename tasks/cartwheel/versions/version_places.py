@@ -29,6 +29,7 @@ from cartwheel.model.config.manifests import (
 )
 from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.python_constants import parsed
 from cartwheel.model.versions.version import pattern_value, pep440, semver, version_difference, version_spans
 from cartwheel.model.wheels.wheel_name import canonical_name
 from cartwheel.versions.python_locks import lock_places, locks_above, pinned_elsewhere
@@ -224,9 +225,8 @@ def _literal_version(path: Path) -> tuple[str, tuple[int, int]] | None:
     import ast
 
     data = path.read_bytes()
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):
+    tree = parsed(data)
+    if tree is None:
         return None  # the build or the tests report it, with the place
     bound = [
         name

@@ -226,7 +226,10 @@ def _no_version(manifests: Manifests) -> str:
     if manifests.cargo_path:
         return 'no [project] version, and version-from names it; write version = "0.1.0"'
     if "version" in manifests.pyproject.get("project", {}).get("dynamic", ()):
-        return '[project] version is dynamic, and no file states it as a literal; write version = "0.1.0"'
+        return (
+            '[project] version is dynamic, and cartwheel cannot read where it comes from; write version = "…" into '
+            '[project], and take "version" out of dynamic'
+        )
     return 'no [project] version, and no crate to take it from; write version = "0.1.0"'
 
 
