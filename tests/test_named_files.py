@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.cargo.build_output import CargoMessages
 from cartwheel.filesystem.named_files import command_words, named_files, words_of, words_of_source
 from cartwheel.inputs import git_reads
+from cartwheel.inputs.build_reads import BuildEvidence, CargoBuild
+from cartwheel.inputs.mentioned_files import mentioned_by_sources
 
 
 @pytest.fixture
@@ -182,3 +185,36 @@ def test_a_script_for_node_imports_the_files_beside_it(tmp_path: Path) -> None:
 )
 def test_a_script_of_a_backend_asks_git(text: str, asks: bool) -> None:
     assert (git_reads.COMMIT in git_reads.facts_in_backend_scripts([text])) == asks
+
+
+@pytest.mark.parametrize(
+    ("script", "folders"),
+    [
+        ('glob("*.proto")', {"crates/app"}),
+        ('glob("./**/*.rs")', {"crates/app"}),
+        ('text += "/* made"; text += "*/"; text += "*/\\n";', set()),
+        ('out.parent(); Command::new("python"); if os == "swift" { run(["python"]) }', set()),
+        ('match lang { "python" => "swift", _ => "" }; out.pop();', set()),
+        ('top.parent().unwrap().join("python")', {"python"}),
+        ('path.pop(); path.push("python"); path.push("swift/")', {"python", "swift"}),
+        ('const DATA: &str = "python"; top.parent().unwrap().join(DATA)', {"python"}),
+        ('for name in ["python", "swift"] { top.parent().unwrap().join(name); }', {"python", "swift"}),
+        ('read([TOP, "..", "..", "python"].iter().collect::<PathBuf>())', {"python"}),
+        ('format!("{}/python", top.parent())', {"python"}),
+    ],
+)
+def test_a_build_script_reads_the_folders_that_it_names_by_paths(
+    tmp_path: Path, script: str, folders: set[str]
+) -> None:
+    app = tmp_path / "crates/app"
+    for folder in (app, tmp_path / "python", tmp_path / "swift"):
+        folder.mkdir(parents=True)
+        (folder / "a.txt").touch()
+    (app / "build.rs").write_text(script)
+    (app / "Cargo.toml").write_text('[package]\nname = "app"\nversion = "1.0.0"\n')
+    build = CargoBuild(
+        root=tmp_path, manifest=app / "Cargo.toml", target_dir=tmp_path / "target", triple="", profile="release",
+        messages=tmp_path / "messages", cwd=tmp_path,
+    )  # fmt: skip
+    evidence = BuildEvidence(build=build, messages=CargoMessages(complete=True), elsewhere=())
+    assert set(mentioned_by_sources(evidence, [(app, app / "build.rs")], {}).folders) == folders

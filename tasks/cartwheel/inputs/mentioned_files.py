@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from cartwheel.cargo.build_output import BuildScriptRun, CompilerArtifact
     from cartwheel.inputs.build_reads import BuildEvidence, CargoBuild
 
-_OF_THE_PACKAGE = re.compile(r'"(?:\./)?\*\*?[./]')
-"""A pattern that starts in the package's own folder: `"*.proto"`."""
+_OF_THE_PACKAGE = re.compile(r'"(?:\./)?\*\*?(?:/[\w*]|\.\w)')
+"""A pattern that starts in the package's own folder: `"*.proto"`; `"*/"` ends a comment of C."""
 _CLIMBS = re.compile(r'\.(?:parent|ancestors|pop)\(|"\.\."')
 """Ways to reach a folder above the package that leave no path in one piece."""
+_JOINED = re.compile(
+    r'\b(?:join|push|with_file_name)\(\s*&?("[^"\n]*")'
+    r'|(?:\bin|\bextend\(|(?<![=!<>+])=)\s*&?("[^"\n]*"|\[[^\]]*\])|(\[[^\]]*"\.\."[^\]]*\])'
+)
+"""What is joined to a path, or is the value of a name, which may be joined: a literal, or a list."""
 
 
 def mentioned_by_sources(
@@ -43,7 +48,7 @@ def mentioned_by_sources(
         except OSError:
             continue
         texts.append(text)
-        reads = named_files(words_of_source(text), _places(folder, text, root), root)
+        reads = _named(text, folder, root)
         if _OF_THE_PACKAGE.search(text):
             reads |= ReadSet(folders=(relative_name(folder, root),))
         known = watched.get(folder, ReadSet())
@@ -62,13 +67,23 @@ def mentioned_by_sources(
     )
 
 
-def _places(folder: Path, text: str, root: Path) -> tuple[Path, ...]:
-    """The folders that a build script's paths may start in: its package, its workspace, and those above it if it
-    climbs."""
+def _named(text: str, folder: Path, root: Path) -> ReadSet:
+    """What a source names: in its package, in its workspace, and in the folders above if it climbs.
+
+    There a word without a slash is a folder only if it is joined to a path: `"python"` may be a program.
+    """
+    words = words_of_source(text)
     own = (folder, workspace_root(folder / "Cargo.toml").parent)
+    reads = named_files(words, own, root)
+    if not _CLIMBS.search(text):
+        return reads
     top = source_top(root)
-    above = (parent for parent in folder.parents if parent.is_relative_to(top))
-    return tuple(dict.fromkeys((*own, *(above if _CLIMBS.search(text) else ()))))
+    places = tuple(dict.fromkeys((*own, *(parent for parent in folder.parents if parent.is_relative_to(top)))))
+    joined = {word for found in _JOINED.findall(text) for word in re.findall(r'"/?([^"\n]+?)/?"', "".join(found))}
+    joined.update(words_of_source("\n".join(re.findall(r'(?=("[^"\n]*/[^"\n]*"))', text))))
+    paths = (word for word in words if word in joined or "/" in word or "." in word)
+    files = named_files(words, places, root).files
+    return reads | ReadSet(files=files, folders=named_files(paths, places, root).folders)
 
 
 def runs_at_build_time(artifact: CompilerArtifact, build: CargoBuild) -> bool:
