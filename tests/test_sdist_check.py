@@ -19,8 +19,10 @@ from cartwheel.backends.normalised_sdist import normalise
 from cartwheel.backends.sdist_check import variables_not_packed
 from cartwheel.checks.same_files import PackageSource, file_differences
 from cartwheel.filesystem.distribution import Distribution, unpack_sdist
+from cartwheel.inputs.folder_sources import package_files
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
+from cartwheel.pipeline import read_project
 from support.projects import Project, committed, pure, with_crate
 from support.repositories import git, repository
 
@@ -182,23 +184,39 @@ def test_a_pointer_of_git_lfs_is_refused_before_building(tmp_path: Path, attribu
 def test_a_submodule_that_is_not_checked_out_is_refused_where_its_content_counts(
     tmp_path: Path, folder: str, submodule: str, refused: bool
 ) -> None:
-    (tmp_path / ".git").mkdir()
-    (tmp_path / submodule).mkdir(parents=True)
-    (tmp_path / ".gitmodules").write_text(f'[submodule "x"]\n\tpath = {submodule}\n\turl = https://x.example/x\n')
+    root = names_submodule(repository(tmp_path / "project"), submodule)
+    git(root, "update-index", "--add", "--cacheinfo", f"160000,{COMMIT},{submodule}")
     paths = ("py/pyproject.toml", "crates/native-sys/build.rs")
-    if refused:
-        with pytest.raises(StepFailed, match=f"{submodule} is a submodule that is not checked out"):
-            refuse_incomplete(package(folder), paths, tmp_path)
-    (tmp_path / submodule / "file.c").write_text("")
-    refuse_incomplete(package(folder), paths, tmp_path)
+    for exists in (False, True):
+        if exists:
+            (root / submodule).mkdir(parents=True)
+        if refused:
+            with pytest.raises(StepFailed, match=f"{submodule} is a submodule that is not checked out"):
+                refuse_incomplete(package(folder), paths, root)
+    (root / submodule / "file.c").write_text("")
+    refuse_incomplete(package(folder), paths, root)
+
+
+COMMIT = "0123456789012345678901234567890123456789"
+
+
+def names_submodule(root: Path, path: str) -> Path:
+    """The folder, with a `.gitmodules` that names a path."""
+    (root / ".gitmodules").write_text(f'[submodule "x"]\n\tpath = {path}\n\turl = https://x.example/x\n')
+    return root
 
 
 def test_a_submodule_is_what_git_tracks(tmp_path: Path) -> None:
-    root, theirs = repository(tmp_path / "project"), repository(tmp_path / "theirs")
-    git(theirs, "commit", "--allow-empty", "--quiet", "--message", "theirs")
-    (root / ".gitmodules").write_text('[submodule "x"]\n\tpath = vendor\n\turl = https://x.example/x\n')
+    root = names_submodule(repository(tmp_path / "project"), "vendor")
+    refuse_incomplete(package("."), (), root)  # as after `git rm` by an older git
+    (root / "vendor").mkdir()
+    refuse_incomplete(package("."), (), root)
+
+
+def test_outside_a_repository_an_empty_folder_is_a_submodule_that_is_missing(tmp_path: Path) -> None:
+    root = names_submodule(tmp_path, "vendor")
     refuse_incomplete(package("."), (), root)  # as in a source distribution
-    git(root, "update-index", "--add", "--cacheinfo", f"160000,{git(theirs, 'rev-parse', 'HEAD')},vendor")
+    (root / "vendor").mkdir()  # as in an archive of the repository
     with pytest.raises(StepFailed, match="vendor is a submodule that is not checked out"):
         refuse_incomplete(package("."), (), root)
 
@@ -339,6 +357,25 @@ def test_setuptools_packs_nothing_of_an_earlier_build_in_the_tree(tmp_path: Path
     assert names == {"gravel/__init__.py", "gravel/one.txt"}
     with tarfile.open(next(project.root.rglob("gravel-1.0.tar.gz"))) as archive:
         assert "gravel-1.0/gravel/two.txt" not in archive.getnames()
+
+
+def test_what_git_tracks_or_setuptools_never_writes_is_packed(tmp_path: Path) -> None:
+    """Package data may have the names of what setuptools leaves in the tree."""
+    project = pure(tmp_path / "project")
+    project.write("pyproject.toml", SETUPTOOLS)
+    tracked = ("gravel/fixtures/gravel.egg-info/PKG-INFO", "build/lib/shipped.txt")
+    written = ("build/templates/a.txt", "build/libfoo/a.c", "build/library/a.txt", "gravel/demo.egg-info/PKG-INFO")
+    left = ("build/lib/old.py", "build/lib.linux-x86_64-cpython-311/old.py", "build/temp.linux-x86_64/old.o",
+            "build/bdist.linux-x86_64/old.py", "gravel.egg-info/SOURCES.txt", ".eggs/old.py")  # fmt: skip
+    for name in tracked:
+        project.write(name, "")
+    committed(project)
+    for name in (*written, *left):
+        project.write(name, "")
+    (package,) = read_project(project.root, {}).packages
+    packed = package_files(package, None, project.root)
+    assert {*tracked, *written} <= set(packed)
+    assert not {*left} & set(packed)
 
 
 def test_hatchling_packs_no_file_that_git_ignores(tmp_path: Path) -> None:

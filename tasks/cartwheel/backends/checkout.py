@@ -53,7 +53,8 @@ def _refuse_missing_documents(package: Package, root: Path) -> None:
 def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) -> Iterator[str]:
     """Submodules in the package, or in a folder of its sources, whose folder is empty or missing.
 
-    A path of `.gitmodules` that git does not track is none: a source distribution has the file and not the submodules.
+    A path of `.gitmodules` that git does not track is none, and outside a repository one without a folder: a source
+    distribution has the file and not the submodules.
     """
     top = repository_root(root)
     if not (top / ".gitmodules").is_file():
@@ -67,15 +68,13 @@ def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) ->
         beside = PurePosixPath(shown).parent.as_posix()
         own = package.folder in ("", ".") or f"{shown}/".startswith(f"{package.folder}/")
         counts = own or (beside != "." and any(path.startswith(f"{beside}/") for path in paths))
-        if counts and (folder.is_dir() or _is_tracked(folder, top)):
+        if counts and (_is_tracked(folder, top) if (top / ".git").exists() else folder.is_dir()):
             yield shown
 
 
 def _is_tracked(path: Path, top: Path) -> bool:
     from cartwheel.repository.git import Repository
 
-    if not (top / ".git").exists():
-        return False
     with Repository(top) as repository:
         return bool(repository.tracked_files([path]))
 

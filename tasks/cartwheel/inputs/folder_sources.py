@@ -19,6 +19,7 @@ from cartwheel.inputs.tree_looks import (
     files_at,
     git_of_commands,
     packed_with,
+    tracked_at,
     words_before,
 )
 from cartwheel.model.config import build_backend
@@ -28,6 +29,7 @@ from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Dependencies
 from cartwheel.model.step import Snapshot
 from cartwheel.model.wheels.test_plan import requirements_file
+from cartwheel.model.wheels.wheel_name import canonical_name
 from cartwheel.process import environment
 
 
@@ -93,19 +95,27 @@ def package_files(package: Package, wheel: Wheel | None, root: Path) -> tuple[st
 
 
 def _groups(package: Package, wheel: Wheel | None, root: Path) -> tuple[tuple[str, ...], ...]:
-    own = tuple(path for path in files_at(root, package.folder) if not _is_left_over(path, package))
+    own = _without_left_overs(files_at(root, package.folder), package, root)
     return (own, *declared_files(package, wheel, root))
 
 
-_LEFT_OVER = re.compile(r"build/(?:lib|temp|bdist)[^/]*/|\.eggs/|(?:[^/]+/)*[^/]+\.egg-info/")
-"""What an earlier setuptools left in the tree; the next one packs deleted modules from there, and files that an old
+_LEFT_OVER = re.compile(r"build/(?:lib|(?:lib|temp|bdist)\.[^/]+)/|\.eggs/|(?:[^/]+/)*([^/]+)\.egg-info/")
+"""Where setuptools leaves files in the tree; the next build packs deleted modules from there, and files that an old
 SOURCES.txt names."""
 
 
-def _is_left_over(path: str, package: Package | None) -> bool:
+def _without_left_overs(paths: tuple[str, ...], package: Package | None, root: Path) -> tuple[str, ...]:
+    """The paths without what an earlier build of the package by setuptools left; what git tracks is no such file."""
     if package is None or build_backend.backend_of(package.manifests.pyproject).module != "setuptools":
-        return False
-    return bool(_LEFT_OVER.match(path.removeprefix(f"{package.folder}/")))
+        return paths
+    top = path_in(package.folder, "")
+    left = set[str]()
+    for path in paths:
+        match = _LEFT_OVER.match(path, len(top)) if path.startswith(top) else None
+        if match and (match[1] is None or canonical_name(match[1]) == canonical_name(package.name)):
+            left.add(path)
+    left -= {path_in(package.folder, name) for name in tracked_at(root / package.folder)} if left else set()
+    return tuple(path for path in paths if path not in left)
 
 
 _OTHER_TOOLS = frozenset({
@@ -144,7 +154,7 @@ class TreeSources(Struct, frozen=True, kw_only=True):
         learned = before.learned if before and before.learned else self._extra_facts(snapshot)
         paths = set(learned["files"])
         for folder in learned["folders"]:
-            paths.update(path for path in files_at(snapshot.root, folder) if not _is_left_over(path, self.package))
+            paths.update(_without_left_overs(files_at(snapshot.root, folder), self.package, snapshot.root))
         paths.update(_requirement_files(snapshot.root, self.requirements))
         if self.package is not None and self.package.manifest:
             paths.update(packed_with(self.package, snapshot.root))

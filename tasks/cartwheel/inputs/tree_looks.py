@@ -55,6 +55,14 @@ def files_at(root: Path, name: str) -> tuple[str, ...]:
 
 
 @cache
+def tracked_at(folder: Path) -> frozenset[str]:
+    """The files below a folder that git tracks, relative to it; empty outside a repository."""
+    from cartwheel.repository.scm_version import tracked_files
+
+    return frozenset(tracked_files(folder, os.environ, submodules=True))
+
+
+@cache
 def configuration_files(cwd: Path, cargo_home: str) -> tuple[Path, ...]:
     """The files that configure cargo and rustup for a working directory."""
     from cartwheel.cargo.config_files import configuration
@@ -98,6 +106,7 @@ def forget_cached_state() -> None:
     git_reads.forget_cached_state()
     _PACKED.clear()
     files_at.cache_clear()
+    tracked_at.cache_clear()
     broad_reads.cache_clear()
     configuration_files.cache_clear()
     crates_by_path.cache_clear()
