@@ -258,6 +258,40 @@ def test_a_backend_is_asked_for_the_limited_api_where_only_our_table_plans_it(
         ({"setup.py": "setup(ext_modules=[1])\n", "setup.cfg": "[bdist_wheel]\npy-limited-api = cp311\n"}, ["abi3"]),
         ({"setup.py": "setup(ext_modules=[Extension(py_limited_api=True)])\n"}, ["3.11", "3.12"]),
         ({"setup.py": 'setup(ext_modules=[1])  \n# py_limited_api = "cp39"\n'}, ["3.11", "3.12"]),
+        ({"setup.py": '"""py_limited_api = "cp312" is not set."""\nsetup(ext_modules=[1])\n'}, ["3.11", "3.12"]),
+        (
+            {
+                "setup.py": "options = {}\nif os.environ.get('ABI3'):\n"
+                "    options['bdist_wheel'] = {'py_limited_api': 'cp312'}\nsetup(ext_modules=[1], options=options)\n"
+            },
+            ["3.11", "3.12"],
+        ),
+        (
+            {
+                "setup.py": "STABLE = '--abi3' in sys.argv\n"
+                "setup(ext_modules=[1], options={'bdist_wheel': {'py_limited_api': 'cp312'}} if STABLE else {})\n"
+            },
+            ["3.11", "3.12"],
+        ),
+        (
+            {
+                "setup.py": "TAG = 'cp312'\nif sys.implementation.name == 'cpython':\n"
+                "    options['bdist_wheel']['py_limited_api'] = TAG\nsetup(ext_modules=[1], options=options)\n"
+            },
+            ["3.11", "abi3"],
+        ),
+        (
+            {
+                "setup.py": "class Wheel(bdist_wheel):\n    def finalize_options(self):\n"
+                "        self.py_limited_api = 'cp312'\nsetup(ext_modules=[1])\n"
+            },
+            ["3.11", "abi3"],
+        ),
+        (
+            {"setup.py": "setup(ext_modules=[1], options=dict(bdist_wheel=dict(py_limited_api='cp311')))\n"},
+            ["abi3"],
+        ),
+        ({"setup.py": "setup(ext_modules=[1])\n", "setup.cfg": "[mine]\npy_limited_api = cp311\n"}, ["3.11", "3.12"]),
         (
             {
                 "setup.py": "setup(ext_modules=[1])\n",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from pathlib import Path
 from typing import Any
 
 from cartwheel.model.config.bindings import module_name
 from cartwheel.model.config.build_backend import backend_of
+from cartwheel.model.python_constants import literal_value, module_constants, parsed
 
 
 def crate_manifest(here: Path, pyproject: Mapping[str, Any]) -> Path | None:
@@ -80,15 +84,50 @@ def setup_names_only_programs(text: str) -> bool:
 def setup_limited(here: Path, setup: str) -> str:
     """The tag of the limited API, `cp39`, that setup.py (its text: `setup`) or setup.cfg gives the wheels; else empty.
 
-    The option is `py_limited_api` of bdist_wheel (setuptools 80, November 2026).
+    The option is `py_limited_api` of bdist_wheel (setuptools 80, November 2026).  What setup.py sets only for some
+    environment variables or arguments does not count.
     """
-    option = r"^[^#\n]*\bpy[_-]limited[_-]api[\"']?\s*[:=]\s*[\"']?(cp3\d+)\b"
+    parser = ConfigParser(interpolation=None, strict=False)
     try:
-        settings = (here / "setup.cfg").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        settings = ""
-    match = re.search(option, setup, re.MULTILINE) or re.search(option, settings, re.MULTILINE)
-    return match[1] if match else ""
+        parser.read_string((here / "setup.cfg").read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ConfigParserError):
+        parser.clear()
+    row = parser["bdist_wheel"] if parser.has_section("bdist_wheel") else {}
+    tree = parsed(setup) if "limited" in setup else None
+    found = (*(_limited_values(tree, module_constants(tree)) if tree else ()), *map(row.get, _LIMITED))
+    return next((tag for tag in found if isinstance(tag, str) and re.fullmatch(r"cp3\d+", tag)), "")
+
+
+_LIMITED = ("py_limited_api", "py-limited-api")
+
+
+def _limited_values(node: ast.AST, constants: Mapping[str, ast.expr]) -> Iterator[Any]:
+    """The values that a script gives the option: in dicts, calls and assignments."""
+    if isinstance(node, ast.If | ast.IfExp) and _asks_caller(node.test, constants):
+        return
+    pairs: list[tuple[Any, ast.expr]] = []
+    if isinstance(node, ast.Dict):
+        pairs = [(getattr(key, "value", ""), value) for key, value in zip(node.keys, node.values, strict=True)]
+    elif isinstance(node, ast.keyword):
+        pairs = [(node.arg, node.value)]
+    elif isinstance(node, ast.Assign):
+        pairs = [
+            (getattr(target.slice, "value", "") if isinstance(target, ast.Subscript) else target.attr, node.value)
+            for target in node.targets
+            if isinstance(target, ast.Subscript | ast.Attribute)
+        ]
+    yield from (literal_value(value, constants) for name, value in pairs if name in _LIMITED)
+    for child in ast.iter_child_nodes(node):
+        yield from _limited_values(child, constants)
+
+
+def _asks_caller(test: ast.expr, constants: Mapping[str, ast.expr]) -> bool:
+    """Whether a condition depends on environment variables or on the command line."""
+    nodes = [*ast.walk(test)]
+    nodes += [one for row in nodes if isinstance(row, ast.Name) and row.id in constants
+              for one in ast.walk(constants[row.id])]  # fmt: skip
+    named = {getattr(node, "id", "") or getattr(node, "attr", "") for node in nodes}
+    return not named.isdisjoint(("environ", "getenv", "argv"))
 
 
 def setup_text(here: Path, pyproject: Mapping[str, Any]) -> str:
