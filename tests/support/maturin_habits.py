@@ -296,7 +296,17 @@ SCRIPTS = '[project.scripts]\nx = "demo:main"\n'
 REFUSED: Mapping[str, tuple[Mapping[str, str], str]] = {
     "a name with a dash": (
         DASHED,
-        "pyproject.toml: the extension would be 'demo-py', which cannot be imported; write name = \"demo_py\"",
+        "pyproject.toml: the extension would be 'demo-py', which cannot be imported; write name = "
+        '"demo_py" into [lib] of Cargo.toml',
+    ),
+    "a module-name with a dash": (
+        plain(**{"pyproject.toml": pyproject('module-name = "demo.my-ext"')}),
+        "pyproject.toml: the extension would be 'my-ext', which cannot be imported; write module-name = "
+        '"demo.my_ext" into [tool.maturin]',
+    ),
+    "a list that is none": (
+        plain(**{"pyproject.toml": pyproject("include = 5")}),
+        "pyproject.toml: tool.maturin.include: found a number, expected a list",
     ),
     "scripts beside a program": (
         {"pyproject.toml": pyproject(more=SCRIPTS), "Cargo.toml": cargo("", lib=""), "src/main.rs": MAIN},
@@ -316,7 +326,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, str], str]] = {
     ),
     "a file above": (
         plain(**{"pyproject.toml": pyproject('include = ["../LICENSE"]')}),
-        f"{LEAVES}include: '../LICENSE' is no pattern of files below the package",
+        f"{LEAVES}include: '../LICENSE' is no pattern of files below the package; copy or link the file into",
     ),
     "a file by its full path": (
         plain(**{"pyproject.toml": pyproject('include = [{ path = "/etc/hosts", format = "wheel" }]')}),
@@ -324,7 +334,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, str], str]] = {
     ),
     "a file here": (
         plain(**{"pyproject.toml": pyproject('include = ["./a.txt"]')}),
-        f"{LEAVES}include: './a.txt' is no pattern of files below the package",
+        f"{LEAVES}include: './a.txt' is no pattern of files below the package; write it without '/' or './'",
     ),
     "a version that is no specifier": (
         plain(**{"pyproject.toml": pyproject('features = [{ feature = "a", python-version = "3.11" }]')}),

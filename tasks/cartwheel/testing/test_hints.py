@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser, Error
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ _RUNNERS = ("justfile", "Justfile", ".justfile", "Makefile", "makefile", "GNUmak
             "test.sh")  # fmt: skip
 _SETTINGS = (("pytest.ini", "pytest"), (".pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
 """Files with pytest's settings and their section (pytest 9, "Configuration", November 2026)."""
+_SKIPPED = ("build", "dist", "node_modules", "target", "venv")
 
 
 def places_of_tests(folder: Path) -> Iterator[str]:
@@ -22,7 +25,7 @@ def places_of_tests(folder: Path) -> Iterator[str]:
     advice = 'write test = {{ command = ["pytest", "{{package}}/{0}"] }}'
     tool = toml(folder / "pyproject.toml").get("tool", {})
     for name in dict.fromkeys((*_test_paths(folder, tool), *_PLACES)):
-        if any((folder / name).rglob("*.py")):
+        if _has_python(folder / name, ("test_*.py", "*_test.py") if folder / name == folder else ("*.py",)):
             yield f"there are tests in {name}: {advice.format(name)}"
             return
     for place, text in _scripts(tool):
@@ -35,10 +38,20 @@ def places_of_tests(folder: Path) -> Iterator[str]:
             return
 
 
+def _has_python(folder: Path, patterns: tuple[str, ...]) -> bool:
+    """Whether a file of these names is in a folder, outside of what pytest skips and of Cargo's output."""
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "." and name not in _SKIPPED]
+        if any(fnmatch(name, pattern) for name in files for pattern in patterns):
+            return True
+    return False
+
+
 def _test_paths(folder: Path, tool: Mapping[str, Any]) -> tuple[str, ...]:
     """`testpaths` of pytest."""
     pytest = table(tool, "pytest")
-    named = pytest.get("testpaths") or table(pytest, "ini_options").get("testpaths") or ()
+    rows = (pytest.get("testpaths"), table(pytest, "ini_options").get("testpaths"))
+    named: str | list[Any] = next((row for row in rows if row and isinstance(row, str | list)), "")
     for name, section in _SETTINGS:
         parser = ConfigParser(interpolation=None)
         try:

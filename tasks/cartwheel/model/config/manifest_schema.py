@@ -40,6 +40,7 @@ class _Maturin(_Shape, frozen=True, kw_only=True):
     module_name: str = ""
     python_source: str = ""
     features: list[str | dict[str, Any]] = []
+    include: list[str | dict[str, Any]] = []
 
 
 class _Tool(_Shape, frozen=True, kw_only=True):

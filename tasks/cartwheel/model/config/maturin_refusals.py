@@ -29,9 +29,11 @@ def _refusals(manifests: Manifests, bindings: str) -> Iterable[str]:
                 "the crate a library"
             )
     elif "-" in name:
+        named = manifests.maturin.get("module-name")
+        key, place = ("module-name", "[tool.maturin]") if named else ("name", f"[lib] of {manifests.cargo_path}")
         yield (
-            f"{where}: the extension would be '{name}', which cannot be imported; write name = "
-            f'"{name.replace("-", "_")}" into [lib] of {manifests.cargo_path}'
+            f"{where}: the extension would be '{name}', which cannot be imported; write {key} = "
+            f'"{str(named or name).replace("-", "_")}" into {place}'
         )
 
 
@@ -54,7 +56,10 @@ def _wrong_settings(maturin: Mapping[str, Any]) -> Iterable[str]:
     for row in maturin.get("include", ()):
         pattern = str(row.get("path", "")) if isinstance(row, Mapping) else str(row)
         if pattern.startswith(("/", "./")) or ".." in pattern.split("/"):
-            yield f"include: '{pattern}' is no pattern of files below the package; write it without '/', './' or '..'"
+            fix = (
+                "copy or link the file into the package's folder" if ".." in pattern else "write it without '/' or './'"
+            )
+            yield f"include: '{pattern}' is no pattern of files below the package; {fix}"
     for row in maturin.get("features", ()):
         if isinstance(row, Mapping) and (version := row.get("python-version")) and not _is_specifier(str(version)):
             yield f"features: python-version '{version}' is no version specifier; expected one like '>=3.11'"
