@@ -63,3 +63,9 @@ def test_above_the_package_counts_what_the_macro_looks_for(
 )
 def test_a_folder_named_to_a_macro_counts_and_not_a_text(tmp_path: Path, source: str, counts: bool) -> None:
     assert ("docs" in read(tmp_path, "include_dir_macros", "include_dir", source).folders) is counts
+
+
+def test_sources_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "crates/app/src/gen.rs").mkdir(parents=True)
+    (tmp_path / "crates/app/src/.#lib.rs").symlink_to("me@host.1")
+    assert "docs" in read(tmp_path, "include_dir_macros", "include_dir", 'include_dir!("docs")').folders

@@ -204,6 +204,13 @@ def test_what_settings_of_git_hide_is_not_in_a_clean_checkout(
     assert not os.access(tmp_path / "place/a.txt", os.X_OK)
 
 
+def test_a_clone_without_an_index_hides_nothing(tmp_path: Path) -> None:
+    here = repository(tmp_path / "r")
+    commit(here, a__txt="1")
+    (here / ".git/index").unlink()
+    assert differences(here) == ()
+
+
 def test_what_git_hides_in_a_submodule_is_said(tmp_path: Path) -> None:
     inner = repository(tmp_path / "inner", a__txt="1")
     here = repository(tmp_path / "r", b__txt="1")

@@ -19,7 +19,8 @@ from cartwheel.backends.normalised_sdist import normalise
 from cartwheel.backends.sdist_check import variables_not_packed
 from cartwheel.checks.same_files import PackageSource, file_differences
 from cartwheel.filesystem.distribution import Distribution, unpack_sdist
-from cartwheel.inputs.folder_sources import package_files
+from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.inputs.folder_sources import TreeSources, package_files
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
 from cartwheel.pipeline import read_project
@@ -376,6 +377,17 @@ def test_what_git_tracks_or_setuptools_never_writes_is_packed(tmp_path: Path) ->
     packed = package_files(package, None, project.root)
     assert {*tracked, *written} <= set(packed)
     assert not {*left} & set(packed)
+
+
+def test_a_long_setting_that_ends_like_a_script_s_name_names_none(tmp_path: Path) -> None:
+    project = pure(tmp_path / "project")
+    command = "pytest " + "tests/test_words.py " * 20
+    project.edit(
+        "pyproject.toml", "[tool.cartwheel]", f'[tool.taskipy.tasks]\ntest = "{command.strip()}"\n\n[tool.cartwheel]'
+    )
+    (package,) = read_project(project.root, {}).packages
+    snapshot = DiskSnapshot(project.root, {}, lambda name, _: "")
+    assert "gravel/__init__.py" in TreeSources(package=package, folders=(".",)).dependencies(snapshot, None).listing
 
 
 def test_hatchling_packs_no_file_that_git_ignores(tmp_path: Path) -> None:

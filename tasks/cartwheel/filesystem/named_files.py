@@ -120,6 +120,14 @@ def _arguments(path: Path) -> list[str]:
         return []
 
 
+def source_text(path: Path) -> str:
+    """The text of a source; empty if it cannot be read, as a broken link or a folder of that name."""
+    try:
+        return path.read_text("utf-8", "replace") if path.is_file() else ""
+    except (OSError, ValueError):
+        return ""
+
+
 def script_text(path: Path) -> str:
     """The text of a script or of a linker script; empty for other files."""
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from cartwheel.cargo.build_output import CompilerArtifact
 from cartwheel.cargo.workspace import Crate, workspace_root
 from cartwheel.filesystem.manifest_files import table
-from cartwheel.filesystem.named_files import named_files
+from cartwheel.filesystem.named_files import named_files, source_text
 from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name, source_top, there_or_not
 
 _MACROS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -71,7 +71,7 @@ def opening_macros(packages: Iterable[Crate]) -> tuple[Crate, ...]:
         crate
         for crate in packages
         if table(crate.toml, "lib").keys() & {"proc-macro", "proc_macro"}
-        and any(OPENS_FILES.search(_text(path)) for path in (crate.folder / "src").rglob("*.rs"))
+        and any(OPENS_FILES.search(source_text(path)) for path in (crate.folder / "src").rglob("*.rs"))
     )
 
 
@@ -86,7 +86,7 @@ def _opened_by_macros(compiled: Iterable[str], packages: Iterable[Crate], root: 
     own = {name for macro in opening_macros(local) for name in {macro.name, *_users(macro.name, local)}}
     reads = ReadSet()
     for package in local:
-        manifest = _text(package.manifest)
+        manifest = source_text(package.manifest)
         used = [name for name in sorted(known) if _uses({name}, manifest)]
         if used:
             above = (file for name in used for file in known[name])
@@ -98,7 +98,7 @@ def _opened_by_macros(compiled: Iterable[str], packages: Iterable[Crate], root: 
 
 def _users(macro: str, packages: Iterable[Crate]) -> set[str]:
     """The crates that may pass a macro on to those that depend on them."""
-    return {package.name for package in packages if _uses({macro}, _text(package.manifest))}
+    return {package.name for package in packages if _uses({macro}, source_text(package.manifest))}
 
 
 def _uses(names: Iterable[str], manifest: str) -> bool:
@@ -120,11 +120,7 @@ def _literal_paths(package: Crate, root: Path) -> ReadSet:
     words: set[str] = set()
     for file in files_below(package.folder, "."):
         if file.endswith(".rs"):
-            for sign, name in _LITERAL.findall(_text(package.folder / file)):
+            for sign, name in _LITERAL.findall(source_text(package.folder / file)):
                 if sign or "/" in name or "." in name:
                     words.add(re.sub(r"\$\{?CARGO_MANIFEST_DIR\}?/?", "", name))
     return named_files(words, (package.folder, workspace_root(package.manifest).parent), root)
-
-
-def _text(path: Path) -> str:
-    return path.read_text("utf-8", "replace")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cartwheel.filesystem.named_files import source_text
 from cartwheel.inputs import git_reads
 from cartwheel.inputs.tree_looks import (
     broad_reads,
@@ -70,7 +71,7 @@ def _git_facts(package: Package, wheel: Wheel | None, root: Path) -> tuple[Mappi
     folder = root / package.folder
     names = (*_SCRIPTS, *(name for name in _strings(package.manifests.pyproject) if name.endswith(".py")))
     paths = (folder / name for name in dict.fromkeys(names))
-    texts = (path.read_text("utf-8", "replace") for path in paths if path.is_file())
+    texts = map(source_text, paths)
     commands = git_of_commands(words_before(wheel), package.folder, root)
     asked = (*git_reads.facts_in_backend_scripts(texts), *commands)
     return {git_reads.FACT: git_reads.head(root)} if asked else {}, git_reads.local_values(asked, root)

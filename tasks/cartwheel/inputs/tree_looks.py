@@ -102,7 +102,10 @@ def packed_with(package: Package, root: Path) -> tuple[str, ...]:
 
 
 def forget_cached_state() -> None:
-    """Clear the caches of this module and of `git_reads`."""
+    """Clear the caches of this module, of `git_reads` and of `program_files`."""
+    from cartwheel.cargo.program_files import program_files
+
+    program_files.cache_clear()
     git_reads.forget_cached_state()
     _PACKED.clear()
     files_at.cache_clear()
@@ -161,13 +164,13 @@ def git_of_commands(words: tuple[str, ...], folder: str, root: Path) -> tuple[st
     """What commands before a build, and the scripts and crates that they name, ask git for."""
     if not words:
         return ()
-    from cartwheel.filesystem.named_files import script_text
+    from cartwheel.filesystem.named_files import script_text, source_text
 
     files = files_named(words, folder, "", root)[0]
     crates = (path for path in files_of_crates_run(words, folder, root) if path.endswith(".rs"))
     return (
         *git_reads.facts_in_commands((" ".join(words), *(script_text(root / name) for name in files))),
-        *git_reads.facts_in_sources((root / path).read_text("utf-8", "replace") for path in crates),
+        *git_reads.facts_in_sources(source_text(root / path) for path in crates),
     )
 
 

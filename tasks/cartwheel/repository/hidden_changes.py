@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -44,8 +45,10 @@ def _differing(repository: Repository, flags: dict[str, str]) -> set[str]:
     """The tracked files that differ from the commit, by an index without these flags and by plain settings."""
     git = repository.git
     with TemporaryDirectory() as folder, in_words("git status"):
-        index = shutil.copy2(repository.root / git.rev_parse("--git-path", "index"), folder)
-        env = {"GIT_INDEX_FILE": index, **UNREPLACED}
+        index = Path(folder, "index")
+        with suppress(FileNotFoundError):  # a clone without a checkout has no index
+            shutil.copy2(repository.root / git.rev_parse("--git-path", "index"), index)
+        env = {"GIT_INDEX_FILE": str(index), **UNREPLACED}
         names = list(flags)
         for start in range(0, len(names), 200):
             for flag in ("--no-assume-unchanged", "--no-skip-worktree"):
