@@ -125,22 +125,26 @@ def test_crates_that_are_not_fetched_are_no_lack(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "allowed"),
+    ("row", "advice"),
     [
-        ("maturin>=1.4,<1.5", False), ("maturin >=1.4, <2", True), ("maturin", True), ("Maturin~=1.4.0", False),
-        ("maturin[zig]==1.16.*", True), ("maturin<1; python_version < '3'", True), ("maturin-import-hook<1", True),
-        ("maturin<=1.16rc1", False), ("maturin ?", True),
+        ("maturin>=1.4,<1.5", "; change the requirement"), ("maturin >=1.4, <2", ""), ("maturin", ""),
+        ("Maturin~=1.4.0", "; change the requirement"), ("maturin>=2", "; change the requirement"),
+        ("maturin[zig]==1.16.*", ""), ("maturin<1; python_version < '3'", ""), ("maturin-import-hook<1", ""),
+        ("maturin<=1.16rc1", " install 'maturin<=1.16rc1'"), ("maturin ~=1.14.0", " install 'maturin~=1.14.0'"),
+        ("maturin <1.16", " install 'maturin<1.16'"), ("maturin >1.16", " install 'maturin>1.16'"), ("maturin ?", ""),
     ],
 )  # fmt: skip
 def test_a_requirement_that_the_installed_maturin_does_not_meet_is_told(
-    tmp_path: Path, row: str, allowed: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, advice: str
 ) -> None:
+    monkeypatch.setattr(requirements, "pip_install", lambda requirement: f"pip install {requirement}")
     project = crate(tmp_path, triple=LINUX)
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text(re.sub(r"requires = .*", f'requires = ["{row}", "cffi"]', pyproject.read_text()))
     project = read_project(tmp_path, {})
     lines = [line for line in notes(project, tmp_path, "1.16.0") if "but maturin 1.16.0 is here" in line]
-    assert len(lines) == (not allowed)
+    assert len(lines) == bool(advice)
+    assert all(line.endswith(advice) for line in lines)
 
 
 @pytest.mark.skipif(this_machine().system != "linux", reason="is about crossing on Linux")

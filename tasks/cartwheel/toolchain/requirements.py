@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -22,6 +23,9 @@ from cartwheel.model.wheels.target import Target
 from cartwheel.toolchain import Toolchain, mingw_tools, xwin
 from cartwheel.toolchain.apple_sdk import developer_tools, frameworks, sdk
 from cartwheel.toolchain.installed_rust import llvm_profdata
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 _RUSTUP = "install Rust with rustup, see the Rust project's site"
 _MINGW = {
@@ -150,10 +154,23 @@ def other_maturin(package: Package, installed: str) -> tuple[str, ...]:
     refused = (one for one in asked if not one.specifier.contains(installed, prereleases=True))
     return tuple(
         f"{package.name}: [build-system] requires '{one}' for those who install the source distribution, but maturin "
-        f"{installed} is here and builds the wheels; change the requirement, or install the other: "
-        + pip_install(f"'{one.name}{one.specifier}'")
+        f"{installed} is here and builds the wheels; change the requirement"
+        + (f", or install the other: {pip_install(wanted)}" if _works_here(one.specifier) else "")
         for one in refused
+        for wanted in [f"'{one.name}{one.specifier}'"]
     )
+
+
+def _works_here(specifier: SpecifierSet) -> bool:
+    """Whether a version of maturin that cartwheel itself requires meets a specifier."""
+    from importlib.metadata import requires
+
+    from packaging.requirements import Requirement
+
+    own = [row.specifier for row in map(Requirement, requires("cartwheel") or ()) if row.name == "maturin"]
+    bounds = {row.version.removesuffix(".*") for one in (specifier, *own) for row in one if row.operator != "==="}
+    versions = (version for bound in bounds for version in (bound, f"{bound}.1"))
+    return any(all(one.contains(v, prereleases=True) for one in (specifier, *own)) for v in versions)
 
 
 def rust(snapshot: Snapshot) -> tuple[ToolNeed, ...]:
