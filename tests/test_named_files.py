@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cartwheel.cargo.build_output import CargoMessages
 from cartwheel.filesystem.named_files import command_words, named_files, words_of, words_of_source
 from cartwheel.inputs import git_reads
 from cartwheel.inputs.build_reads import BuildEvidence, CargoBuild
+from cartwheel.inputs.folder_sources import texts_of_scripts
 from cartwheel.inputs.mentioned_files import mentioned_by_sources
 
 
@@ -78,6 +80,28 @@ def test_a_path_is_taken_from_each_place(root: Path) -> None:
         ("git diff | sha256sum", {"HEAD", "git describe", "git diff"}),
         ("subprocess.run(['git', 'config', 'remote.origin.url'])", {"HEAD", "git config"}),
         ("# git tells the commit\ncp .gitignore x; digit=1", set()),
+        ('run(\n    [\n        "git",\n        "describe",\n        "--dirty",\n    ]\n)', {"HEAD", "git describe"}),
+        ('git = shutil.which("git")\nrun([git, "describe"])', {"HEAD", "git describe"}),
+        ('GITS = ["git"]\nrunner(GITS, ["describe", "--tags"])', {"HEAD", "git describe"}),
+        ('def ask(*words): return run(["git", *words])\nask("status")', {"HEAD", "git describe", "git status"}),
+        ("GIT ?= git\nall:\n\t$(GIT) describe > a\n", {"HEAD", "git describe"}),
+        (
+            "execute_process(COMMAND ${GIT_EXECUTABLE}\n  describe --dirty\n  WORKING_DIRECTORY x)",
+            {"HEAD", "git describe"},
+        ),
+        ('run(["git", "-C", f"{top}", "symbolic-ref", "HEAD"])', {"HEAD", "git branch"}),
+        ("import git\nrepo = git.Repo()\nprint(repo.is_dirty())", {"HEAD", "git describe"}),
+        ('print(open(".git/HEAD").read())', {"HEAD", "git branch"}),
+        ("git log -1 --format=%D", {"HEAD", "git refs"}),
+        ("git tag --points-at HEAD", {"HEAD", "git tags"}),
+        ("git tag | tail -1", {"HEAD", "git tags"}),
+        ("git rev-parse HEAD && git tag v1", {"HEAD"}),
+        ('message(FATAL_ERROR "no pybind11; run git submodule update --init")', set()),
+        ('setup(keywords=["git", "vcs"], description="A git client")', set()),
+        ('"""Bumps the version; do a git commit, on any branch, when done."""', set()),
+        ("git clone https://host.example/git/a.git && git lfs pull", set()),
+        ("apt-get install -y git curl", set()),
+        ('if Path(".git").exists(): status = 1', set()),
     ],
 )
 def test_a_command_or_a_script_asks_git(text: str, names: set[str]) -> None:
@@ -139,6 +163,10 @@ def test_words_of_a_message_are_no_folders() -> None:
         ("use git2::Repository; repo.head()?.shorthand()", {git_reads.BRANCH}),
         ("gix::open(top)?.status(progress)", {git_reads.STATUS}),
         ('run("git").status()', set()),
+        ('Command::new("git").args(["tag", "v1"])', set()),
+        ('Command::new("git").arg("tag").arg("-a").arg("v1")', set()),
+        ('Command::new("git").args(["tag", "--list"])', {git_reads.TAGS}),
+        ('Command::new("git").arg("tag").output().expect("tags")', {git_reads.TAGS}),
         ('Utc::now().format("%d")', None),
     ],
 )
@@ -184,7 +212,7 @@ def test_a_script_for_node_imports_the_files_beside_it(tmp_path: Path) -> None:
     ],
 )
 def test_a_script_of_a_backend_asks_git(text: str, asks: bool) -> None:
-    assert (git_reads.COMMIT in git_reads.facts_in_backend_scripts([text])) == asks
+    assert (git_reads.COMMIT in git_reads.facts_in_commands([text])) == asks
 
 
 @pytest.mark.parametrize(
@@ -218,3 +246,28 @@ def test_a_build_script_reads_the_folders_that_it_names_by_paths(
     )  # fmt: skip
     evidence = BuildEvidence(build=build, messages=CargoMessages(complete=True), elsewhere=())
     assert set(mentioned_by_sources(evidence, [(app, app / "build.rs")], {}).folders) == folders
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({"setup.py": "import versioneer\n"}, {"HEAD", "git describe"}),
+        ({"setup.py": "from tools.rev import rev\n"}, {"HEAD"}),
+        ({"pyproject.toml": '[tool.hatch.build.hooks.custom]\npath = "tools/rev.py"\n'}, {"HEAD"}),
+        ({"CMakeLists.txt": "execute_process(COMMAND git rev-parse HEAD)\n"}, {"HEAD"}),
+        ({"pyproject.toml": '[tool.ruff]\nextend-exclude = ["tools/rev.py"]\n'}, set()),
+        ({"pyproject.toml": f'[project]\ndescription = "{"x" * 300}.py"\n', "setup.py": ""}, set()),
+    ],
+)
+def test_the_scripts_of_a_backend_ask_git_also_by_what_they_import(
+    tmp_path: Path, files: dict[str, str], names: set[str]
+) -> None:
+    texts = {
+        "versioneer.py": 'GITS = ["git"]\nrunner(GITS, ["describe", "--tags", "--dirty"])\n',
+        "tools/rev.py": 'rev = run(["git", "rev-parse", "HEAD"])\n', **files,
+    }  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    pyproject = tomllib.loads(files.get("pyproject.toml", ""))
+    assert set(git_reads.facts_in_commands(texts_of_scripts(pyproject, tmp_path, tmp_path))) == names

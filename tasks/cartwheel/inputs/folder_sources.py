@@ -11,7 +11,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cartwheel.filesystem.named_files import source_text
 from cartwheel.inputs import git_reads
 from cartwheel.inputs.tree_looks import (
     broad_reads,
@@ -68,17 +67,26 @@ class BackendSources(Struct, frozen=True, kw_only=True):
 def _git_facts(package: Package, wheel: Wheel | None, root: Path) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The commit, and what differs between clones, as far as the backend's scripts and the commands before the build
     ask git for it."""
-    folder = root / package.folder
-    names = (*_SCRIPTS, *(name for name in _strings(package.manifests.pyproject) if name.endswith(".py")))
-    paths = (folder / name for name in dict.fromkeys(names))
-    texts = map(source_text, paths)
+    texts = texts_of_scripts(package.manifests.pyproject, root / package.folder, root)
     commands = git_of_commands(words_before(wheel), package.folder, root)
-    asked = (*git_reads.facts_in_backend_scripts(texts), *commands)
+    asked = (*git_reads.facts_in_commands(texts), *commands)
     return {git_reads.FACT: git_reads.head(root)} if asked else {}, git_reads.local_values(asked, root)
 
 
 _SCRIPTS = ("setup.py", "hatch_build.py", "meson.build", "CMakeLists.txt", "pdm_build.py", "build.py")
 """Scripts that backends run without being told (their documentation, November 2026)."""
+
+
+def texts_of_scripts(pyproject: Mapping[str, object], folder: Path, root: Path) -> Iterator[str]:
+    """The texts of the scripts that a backend runs or pyproject.toml names to it, and of those that they import."""
+    from cartwheel.filesystem.named_files import named_files, script_text, source_text
+
+    strings = (text for table in _tables_of_backends(pyproject).values() for text in _strings(table))
+    names = dict.fromkeys((*_SCRIPTS, *(text for text in strings if text.endswith(".py"))))
+    for name in named_files(names, (folder,), root).files:
+        path = root / name
+        is_named = path.name in _SCRIPTS and path.parent == folder
+        yield source_text(path) if is_named else script_text(path)
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -126,15 +134,19 @@ _OTHER_TOOLS = frozenset({
 """Tables of pyproject.toml that no build backend reads."""
 
 
-def _tables(pyproject: Mapping[str, object]) -> Mapping[str, str]:
-    """Digests of the tables in pyproject.toml that a backend or its plugins may read."""
+def _tables_of_backends(pyproject: Mapping[str, object]) -> Mapping[str, object]:
+    """The tables of pyproject.toml that a backend or its plugins may read."""
     tool = pyproject.get("tool", {})
     assert isinstance(tool, Mapping)
     tables = {name: table for name, table in pyproject.items() if name != "tool"}
-    tables |= {f"tool.{name}": table for name, table in tool.items() if name not in _OTHER_TOOLS}
+    return tables | {f"tool.{name}": table for name, table in tool.items() if name not in _OTHER_TOOLS}
+
+
+def _tables(pyproject: Mapping[str, object]) -> Mapping[str, str]:
+    """Digests of the tables in pyproject.toml that a backend or its plugins may read."""
     return {
         f"pyproject.toml: {name}": hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()
-        for name, table in tables.items()
+        for name, table in _tables_of_backends(pyproject).items()
     }
 
 

@@ -28,12 +28,17 @@ LOCAL = (DESCRIPTION, TAGS, BRANCH, STATUS, DIFFERENCE, REFS, SETTINGS)
 
 _GIT = r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_version)::'
 _DESCRIPTION = r"describe|dirty|\"status\"|\"diff|statuses|all_git|vergen::Config"
-_TAGS = r"\"tag\"|refs/tags|tag_names|tag_foreach"
+_LISTS_TAGS = r"(?:-(?:list|(?:no-)?(?:contains|merged)|points-at|sort|format|column)|[ln])"
+_TAGS = rf"\"tag\"(?!(?:[\s,&\[]|\)\s*\.args?\()*\"(?!-{_LISTS_TAGS}))|refs/tags|tag_names|tag_foreach"
+"""`git tag NAME` makes a tag and reads none."""
 _REFS = r"show-ref|for-each-ref|name-rev|decorate|format[=:][^\"]*%[dD]|\.references\("
 _STATUS = r"\"status\"|statuses|\.status\(\w|ls-files|untracked|dirty\(true\)|all_git|vergen::Config"
 _DIFFERENCE = r"\"diff|\"stash\"|diff_tree|diff_index"
 _SETTINGS = r"remote|\"config\"|\.config\(\)|\"user\.(?:name|email)"
-_BRANCH = r"branch|abbrev-ref|symbolic-ref|shorthand|head_name|head_ref|all_git|vergen::Config|read\w*\([^)]*\.git/HEAD"
+_BRANCH = (
+    r"branch|abbrev-ref|symbolic-ref|shorthand|head_name|head_ref|all_git|vergen::Config"
+    r"|\b(?:read\w*|open|cat)\W[^)]*\.git/HEAD"
+)
 
 _CRATES = {
     **dict.fromkeys(
@@ -58,20 +63,42 @@ def facts_in_sources(texts: Iterable[str]) -> tuple[str, ...]:
 
 def facts_in_commands(texts: Iterable[str]) -> tuple[str, ...]:
     """The facts that commands and scripts in any language read, by their texts."""
-    lines = (line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
-    asking = (re.findall(r"[\w./-]+", line) for line in lines if re.search(r"\bgit\b", line))
-    return facts_in_sources(" ".join(f'"{word}"' for word in words) for words in asking)
+    return facts_in_sources(_questions(text) for text in texts)
 
 
-_PROGRAM = re.compile(r"(?<![\w./:+-])git(?![\w./:+-])|\$\{GIT_EXECUTABLE\}|\bgit\.Repo\b")
-"""git as a program or GitPython, but not an address such as `https://host/name.git` or `git+https://host`."""
+_READING = (
+    "archive|blame|branch|cat-file|cherry|config|describe|diff|diff-files|diff-index|diff-tree|for-each-ref|grep|"
+    "hash-object|log|ls-files|ls-remote|ls-tree|merge-base|name-rev|notes|reflog|remote|rev-list|rev-parse|shortlog|show|"
+    "show-branch|show-ref|stash|status|symbolic-ref|tag|whatchanged|worktree|write-tree"
+)
+"""The subcommands whose output may reach a build (git's manual, November 2026)."""
+_PROGRAM = r"(?:(?<![\w.:+-])git(?:\.exe)?(?![\w./:+-])|\$\{?GIT_EXECUTABLE\b\}?)"
+_ASKS = re.compile(
+    rf"{_PROGRAM}[\s\"',\[(]+(?:-[\s\S]{{,120}}?[\s\"',])?(?:(?:{_READING})(?![\w-])|[$%{{])"
+    r"|[\"']git(?:\.exe)?[\"']\s*(?:[)\]]|,\s*(?:\*|\[?[A-Za-z_]\w*[\s,.)\]]))|=\s*[\"']?git[\"']?\s*$",
+    re.MULTILINE,
+)
+"""git with a subcommand that reads, or as a program whose words stand elsewhere: `which("git")`, `["git", *words]`."""
+_LIBRARIES = re.compile(
+    r"\b(?:import|from|require)[\s(\"']+git\b|\bgit\.Repo\b|\b(?:pygit2|dulwich|(?:simple|isomorphic)-git|git-rev-sync)\b"
+)
 
 
-def facts_in_backend_scripts(texts: Iterable[str]) -> tuple[str, ...]:
-    """What the scripts that a build backend runs ask git for."""
-    return facts_in_commands(
-        _PROGRAM.sub("git", line) for text in texts for line in text.splitlines() if _PROGRAM.search(line)
-    )
+def _questions(text: str) -> str:
+    """The words of a script that may be for git, each in quotation marks; empty if it asks git nothing."""
+    lines = (line for line in text.replace("\\\n", " ").splitlines() if not line.lstrip().startswith(("#", "//")))
+    code = "\n".join(lines)
+    if _LIBRARIES.search(code):
+        return f'"git" {code}'
+    files = re.search(r"(?<![\w-])\.git\b", code) and re.search(r"\bHEAD\b|packed-refs|refs/", code)
+    if not files and not _ASKS.search(code):
+        return ""
+    literals = (literal for _, literal in re.findall(r"""(["'])(?=([^"'\n]*)\1)""", code))
+    asking = (line for line in code.splitlines() if re.search(r"\bgit\b|\bGIT\w*\b", line))
+    within = re.findall(r"\bGIT_EXECUTABLE\b([^)]*)", code)
+    rows = (re.findall(r"[\w./=:%@{}^~-]+|[|;)>]", row) for row in (*asking, *within, *literals))
+    quoted = ((word if word in "|;)>" else f'"{word}"' for word in row) for row in rows)
+    return "\n".join(('"git" )', *(" ".join((*row, ")")) for row in quoted)))
 
 
 def watched_at(path: Path) -> tuple[str, ...]:
