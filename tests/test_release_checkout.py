@@ -14,12 +14,18 @@ from pathlib import Path
 import pytest
 
 from cartwheel import tag
+from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.machine.host import machine_id
+from cartwheel.model.errors import StepFailed
 from cartwheel.model.record import Dependencies, Record, to_json
+from cartwheel.model.step import Work
 from cartwheel.pipeline import read_project
 from cartwheel.process.environment import TREE
-from cartwheel.release_checkout import ReleaseCheckout, copy_results, differences
+from cartwheel.process.step_log import StepLog
+from cartwheel.release_checkout import ReleaseCheckout, copy_results, differences, refuse_moved_tags
 from cartwheel.repository.clones import _submodule_address, clean_checkout, scratch_clone
 from cartwheel.repository.git import Repository
+from cartwheel.repository.hidden_changes import PLAIN
 from support.indexes import Faulty, faulty
 from support.projects import Project, committed, pure
 from support.repositories import commit, git, repository
@@ -71,7 +77,7 @@ def test_what_git_hides_is_said_and_is_in_no_published_file(project: Project, st
     for line in SAID:
         assert f"not in the commit, and so not in the release: {line}" in output
     output = project.doit("publish", env=env)
-    assert "what follows is done in a clean checkout" in output
+    assert f"not the commit: {SAID[0]} and 2 more; what follows is done in a clean checkout" in output
     assert git(project.root, "rev-parse", "v1.0^{commit}") == git(project.root, "rev-parse", "HEAD")
     assert "v1.0" in git(tmp_path / "remote.git", "tag")
     assert sorted(state.files) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
@@ -209,6 +215,49 @@ def test_a_clone_without_an_index_hides_nothing(tmp_path: Path) -> None:
     commit(here, a__txt="1")
     (here / ".git/index").unlink()
     assert differences(here) == ()
+
+
+def test_a_folder_that_ignores_itself_is_hidden_by_nobody(tmp_path: Path) -> None:
+    here = repository(tmp_path / "r", a__txt="1")
+    for name, text in {
+        ".venv": "*",
+        ".pytest_cache": "# Created by pytest automatically.\n*\n",
+        "mine": "*.txt\n",
+    }.items():
+        (here / name).mkdir()
+        (here / name / ".gitignore").write_text(text)
+        (here / name / "x.py").touch()
+    with (here / ".git/info/exclude").open("a") as file:
+        file.write("mine\n")
+    assert git(here, "status", "--porcelain") == ""
+    assert differences(here) == ("mine/ (excluded by git's settings on this machine)",)
+
+
+def test_on_windows_a_mode_is_no_difference() -> None:
+    assert ("core.fileMode=true" in PLAIN) is (os.name != "nt")
+
+
+@pytest.mark.parametrize("task", ["sdist:gravel", "build:any:gravel:py3"])
+def test_a_file_that_holds_git_describe_is_not_published_from_before_the_tag(project: Project, task: str) -> None:
+    record = Record(
+        task=task, settings={}, needs={}, seen=Dependencies(local={"git describe": "v0.9-1-g0"}), tools={},
+        machine=machine_id(), seconds=1.0, makes={},
+    )  # fmt: skip
+    name = f".cartwheel/records/{task.split(':')[0]}/x.json"
+    project.write(name, to_json(record, "none").decode())
+    said: list[str] = []
+    work = Work(
+        root=project.root, scratch=project.root, log=StepLog(project.root / "log", shown_as="the log"), named=(),
+        before=None, snapshot=DiskSnapshot(project.root, {}, lambda tool: ""), announce=said.append,
+    )  # fmt: skip
+    (package,) = read_project(project.root, {}).packages
+    refuse_moved_tags(package, work, rehearsed=True)
+    assert said == [
+        f"{task} reads 'git describe', which the tag changes: a release stops after the tag, and doit publish builds "
+        "the files again"
+    ]
+    with pytest.raises(StepFailed, match=f"{task} read 'git describe', and the tag changes what it says"):
+        refuse_moved_tags(package, work, rehearsed=False)
 
 
 def test_what_git_hides_in_a_submodule_is_said(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ class ReleaseCheckout:
     def _run(self, work: Work) -> Mapping[str, tuple[str, ...]]:
         with self._running:
             if not self._done:
-                work.announce("the working tree holds more than the commit; what follows is done in a clean checkout")
+                first, *more = self._differences
+                named = f"{first} and {len(more)} more" if more else first
+                work.announce(f"the working tree is not the commit: {named}; what follows is done in a clean checkout")
                 release_from_commit(self._root, self._words)
                 self._done = True
         return {}
@@ -130,13 +132,14 @@ def refuse_uncommitted_inputs(root: Path, project: Project, environ: Mapping[str
 
 
 def refuse_moved_tags(package: Package, work: Work, *, rehearsed: bool) -> None:
-    """Raises `StepFailed` if a wheel was built from what `git describe` printed before the tag; a rehearsal says so."""
+    """Raises `StepFailed` if a file was built from what `git describe` printed before the tag; a rehearsal says so."""
     from cartwheel.inputs import git_reads
     from cartwheel.machine.host import machine_id
     from cartwheel.model.record import UnreadableRecord, from_json
 
-    tasks = {f"build:{wheel.segments}" for wheel in package.wheels}
-    for path in sorted((work.root / ".cartwheel" / "records" / "build").rglob("*.json")):
+    tasks = {f"sdist:{package.key}", *(f"build:{wheel.segments}" for wheel in package.wheels)}
+    folder = work.root / ".cartwheel" / "records"
+    for path in sorted((*folder.glob("build/**/*.json"), *folder.glob("sdist/**/*.json"))):
         try:
             record, _ = from_json(path.read_bytes())
         except (OSError, UnreadableRecord):
@@ -148,14 +151,14 @@ def refuse_moved_tags(package: Package, work: Work, *, rehearsed: bool) -> None:
         if moved and not rehearsed:
             raise StepFailed(
                 f"{record.task} read '{moved[0]}', and the tag changes what it says; "
-                "run: doit publish (it builds the wheels again from the tag)"
+                "run: doit publish (it builds the files again from the tag)"
             )
         if moved:
             work.announce(f"{record.task} reads '{moved[0]}', which the tag changes: {_TWO_RUNS}")
             return
 
 
-_TWO_RUNS = "a release stops after the tag, and doit publish builds the wheels again"
+_TWO_RUNS = "a release stops after the tag, and doit publish builds the files again"
 _AGAIN = "commit them, or start again: then the release is made in a clean checkout of the commit"
 
 

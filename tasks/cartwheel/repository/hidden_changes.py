@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,10 +12,11 @@ from tempfile import TemporaryDirectory
 from cartwheel.repository.git import Repository, in_words
 
 PLAIN = (
-    "core.autocrlf=false", "core.eol=lf", "core.sparseCheckout=false", "core.fileMode=true", "core.trustctime=true",
-    "core.checkStat=default", "core.ignoreStat=false", "core.fsmonitor=false",
+    "core.autocrlf=false", "core.eol=lf", "core.sparseCheckout=false", "core.trustctime=true", "core.checkStat=default",
+    "core.ignoreStat=false", "core.fsmonitor=false", *(() if os.name == "nt" else ("core.fileMode=true",)),
 )  # fmt: skip
-"""Settings with which a working tree is what the commit holds, on every machine (git-config, November 2026)."""
+"""Settings with which a working tree is what the commit holds, on every machine (git-config, November 2026); files of
+Windows have no mode of git's."""
 
 UNREPLACED = {"GIT_NO_REPLACE_OBJECTS": "1"}
 """Commits as they are pushed, without the replacements that `git replace` made in this clone."""
@@ -70,10 +72,19 @@ def _other_line_ends(repository: Repository) -> set[str]:
 
 
 def _others(repository: Repository) -> Iterator[str]:
-    """Files that are not tracked and that no `.gitignore` of the project names."""
+    """Files that are not tracked and that no `.gitignore` names; tools give a folder such as `.venv` its own."""
     with in_words("git ls-files"):
         names = repository.git.ls_files(others=True, z=True, exclude_per_directory=".gitignore", directory=True)
-    yield from (name for name in names.split("\0") if name and not name.endswith((".cartwheel/", "dist/")))
+    for name in names.split("\0"):
+        if name and not name.endswith((".cartwheel/", "dist/")) and not _ignores_itself(repository.root / name):
+            yield name
+
+
+def _ignores_itself(folder: Path) -> bool:
+    try:
+        return "*" in (folder / ".gitignore").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return False
 
 
 def _of_submodules(repository: Repository) -> Iterator[str]:
