@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from cartwheel.backends import pep517
 from cartwheel.cargo.package_manifests import read_package
+from cartwheel.ci import build_matrix
 from cartwheel.machine.host import Host
 from cartwheel.machine.interpreters import interpreter_path as path_of
 from cartwheel.model.config import build_backend
@@ -28,7 +30,7 @@ from cartwheel.model.project import Project as Values
 from cartwheel.model.wheels.artifacts import artifacts
 from cartwheel.model.wheels.target import TARGETS, platform_tag
 from cartwheel.pipeline import read_project
-from cartwheel.toolchain import choose_backend_toolchain
+from cartwheel.toolchain import Toolchain, choose_backend_toolchain
 from support import images
 from support.projects import DODO, FLOOR, TRIPLE, Project, committed, environment, pure
 from support.repositories import git, repository
@@ -311,6 +313,20 @@ def test_setuptools_is_told_of_the_limited_api_in_three_files(
     [package] = read_project(tmp_path, {}).packages
     assert [wheel.python for wheel in package.wheels] == pythons
     assert all("-cp39-" not in wheel.file for wheel in package.wheels)
+
+
+def test_an_older_limited_api_than_requires_python_is_built_by_an_interpreter_that_it_allows(tmp_path: Path) -> None:
+    (tmp_path / "setup.py").write_text("setup(ext_modules=[1])\n")
+    (tmp_path / "setup.cfg").write_text("[bdist_wheel]\npy_limited_api = cp36\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.12"\n'
+        f'[tool.cartwheel]\ntargets = ["{MAC}"]\npublish = []\n'
+    )
+    [package] = read_project(tmp_path, {}).packages
+    [wheel] = package.wheels
+    assert wheel.file == "demo-1-cp36-abi3-macosx_11_0_arm64.whl"
+    assert build_matrix._interpreters(package, wheel)[0] == "3.12"
+    assert pep517._tools(package, wheel, Toolchain(name="native", builds=lambda *_: True))[0] == "python >=3.12"
 
 
 def test_the_oldest_macos_is_the_interpreters_own() -> None:

@@ -99,7 +99,7 @@ def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
             return LocalBuild(target=target, python=oldest[0], interpreter=oldest[1])
         if package.manifest and wheel.python in (ABI3, PURE):
             return LocalBuild(target=target, python=wheel.python, interpreter="")
-        path = host.runs(target) and build_interpreters.path(wheel.python, package.minimum_python, snapshot)
+        path = host.runs(target) and build_interpreters.path(wheel.python, package.oldest_interpreter, snapshot)
         if path:
             return LocalBuild(target=target, python=wheel.python, interpreter=path if target.triple != ANY else "")
     return LocalBuild(target=TARGETS[host.triple if package.compiled else ANY], python=first, interpreter="")

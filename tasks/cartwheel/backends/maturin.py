@@ -124,7 +124,7 @@ def _tools_in(
 
     claim_directory(directory, inside)
     maturin = maturin_in(inside, wheel.target, work)
-    python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
+    python = inside.interpreter(wheel.python, package.oldest_interpreter) if wheel.python != pythons.PURE else ""
     return ContainerLog(work.log, inside, (work.scratch, directory)), maturin, python
 
 

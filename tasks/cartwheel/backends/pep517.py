@@ -62,7 +62,7 @@ def _tools(package: Package, wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
     from cartwheel.toolchain import build_interpreters
 
     return toolchain.image_tools(wheel, chain) or (
-        build_interpreters.tool(wheel.python, package.minimum_python),
+        build_interpreters.tool(wheel.python, package.oldest_interpreter),
         "cc",
         "c++",
     )
@@ -119,7 +119,7 @@ def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: 
     from cartwheel.toolchain.container_setup import open_container
 
     inside = open_container(package, wheel, work)
-    python = inside.interpreter(wheel.python, package.minimum_python)
+    python = inside.interpreter(wheel.python, package.oldest_interpreter)
     log = ContainerLog(work.log, inside, (work.scratch,))
     pip_build(python, source, out, env, work, log, _settings(package, wheel))
 
@@ -163,9 +163,9 @@ def _interpreter(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     """The path of the interpreter to compile for. Raises `StepFailed` if it is not installed."""
     from cartwheel.toolchain import build_interpreters
 
-    interpreter = build_interpreters.path(wheel.python, package.minimum_python, snapshot)
+    interpreter = build_interpreters.path(wheel.python, package.oldest_interpreter, snapshot)
     if not interpreter:
-        raise StepFailed(build_interpreters.missing_interpreter(wheel.python, package.minimum_python))
+        raise StepFailed(build_interpreters.missing_interpreter(wheel.python, package.oldest_interpreter))
     return interpreter
 
 
@@ -175,7 +175,7 @@ def missing_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Sn
 
     if chain.name == CONTAINER:
         return tuple(requirements.engine(wheel.target, snapshot, wheel.floor))
-    return build_interpreters.backend_needs(wheel.python, package.minimum_python, snapshot)
+    return build_interpreters.backend_needs(wheel.python, package.oldest_interpreter, snapshot)
 
 
 def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:

@@ -135,7 +135,7 @@ def _interpreters(package: Package, wheel: Wheel) -> tuple[str, ...]:
     """The interpreters that build and test a wheel on the runner; none for those that the container's image has."""
     if package.manifest or wheel.target.triple == ANY or _toolchain(package, wheel) == CONTAINER:
         return _test_pythons(package, wheel)
-    building = (oldest(wheel.python, package.minimum_python),) if wheel.python != PURE else ()
+    building = (oldest(wheel.python, package.oldest_interpreter),) if wheel.python != PURE else ()
     return tuple(dict.fromkeys((*building, *_test_pythons(package, wheel))))
 
 
@@ -162,7 +162,7 @@ def _sdist_python(package: Package) -> tuple[str, ...]:
     candidates = tuple(w for w in wheels if package.manifest or _on_linux(w.target)) or wheels
     if any(wheel.python in (PURE, PYTHON) or _stable_for_default(package, wheel) for wheel in candidates):
         return ()
-    return tuple(oldest(wheel.python, package.minimum_python) for wheel in candidates[:1])
+    return tuple(oldest(wheel.python, package.oldest_interpreter) for wheel in candidates[:1])
 
 
 def _on_linux(target: Target) -> bool:
@@ -173,4 +173,4 @@ def _on_linux(target: Target) -> bool:
 def _stable_for_default(package: Package, wheel: Wheel) -> bool:
     """Whether `PYTHON` takes an abi3 wheel built for an older minimum version."""
     minor = int(PYTHON.partition(".")[2])
-    return wheel.python == ABI3 and int(package.minimum_python.partition(".")[2]) <= minor
+    return wheel.python == ABI3 and int(package.oldest_interpreter.partition(".")[2]) <= minor

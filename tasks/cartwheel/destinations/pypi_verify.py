@@ -37,7 +37,7 @@ def check_installation(release: Release, index: Index, expected: Mapping[str, st
     env = environment.tool_environment(release.environ)
     own = [wheel for wheel in package.wheels if not cannot_run(wheel.target, this_machine(), wheel.floor)]
     base = any_interpreter(
-        own[0].python if own else PURE, package.minimum_python, environment.uv_environment(release.environ)
+        own[0].python if own else PURE, package.oldest_interpreter, environment.uv_environment(release.environ)
     )
     if isinstance(base, NoInterpreter):
         raise StepFailed(f"{package.name}: {base.why}, and its tests need it; install it")

@@ -23,6 +23,7 @@ from cartwheel.model.config.values import RunnerGroup, Secret
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import tag_name
+from cartwheel.model.wheels.python import minor, oldest_python
 from cartwheel.model.wheels.target import ANY, Target
 from cartwheel.model.wheels.wheel_name import normalised_name
 
@@ -143,6 +144,7 @@ class Package(Struct, frozen=True, kw_only=True):
     """`wheel` or `triple`: the unit that has a separate cargo target directory."""
     sccache: bool
     minimum_python: str
+    """The oldest CPython of the stable ABI's tag, else of `requires-python`."""
     manifests: Manifests
     debug: bool
     """This run makes debug wheels; their files and state are in separate folders."""
@@ -155,6 +157,12 @@ class Package(Struct, frozen=True, kw_only=True):
     def from_git(self) -> bool:
         """Whether the version comes from git and is in no file."""
         return from_git(self.manifests.pyproject)
+
+    @property
+    def oldest_interpreter(self) -> str:
+        """The oldest CPython that builds and tests a stable ABI wheel; `requires-python` may refuse the tag's."""
+        required = self.manifests.requires_python
+        return max(self.minimum_python, oldest_python(required) if required else "", key=minor)
 
     @property
     def compiled(self) -> bool:

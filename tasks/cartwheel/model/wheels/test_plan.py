@@ -30,7 +30,7 @@ def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
         return wheel.test.python
     if wheel.python == PURE and not package.module:
         return (PURE,)
-    first = oldest(ABI3T if wheel.python == ABI3T else ABI3, package.minimum_python)
+    first = oldest(ABI3T if wheel.python == ABI3T else ABI3, package.oldest_interpreter)
     if wheel.python == ABI3T:
         return (first, f"{first}t")
     requirement = package.manifests.requires_python
