@@ -35,7 +35,7 @@ class Other(Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = TARGETS
     """The systems that its code allows from Linux."""
     readme: str = "README.md"
-    """A text in the metadata; the wheels of jellyfish, uuid-utils, fastuuid and py-spy have no readme."""
+    """A text in the metadata; the wheels of jellyfish, uuid-utils, fastuuid, py-spy and libsql have no readme."""
     more: str = ""
     """A line of the table; the crates of glean-sdk and arrow-odbc keep a version of their own."""
     generator: str = ""
@@ -78,7 +78,9 @@ OTHERS = {
         more='environment = { CARGO_PROFILE_RELEASE_LTO = "off" }',
     ),
     # bindgen, cmake and cc in one crate of its graph
-    "libsql": Other(version="0.1.11", python="3.13", source="src/lib.rs", packed="LICENSE.md", targets=(HOST,)),
+    "libsql": Other(
+        version="0.1.11", python="3.13", source="src/lib.rs", packed="LICENSE.md", readme="LICENSE.md", targets=(HOST,),
+    ),
     # uniffi, the second a workspace with sqlite's C sources in it
     "metamorphic-log": Other(  # its own profile strips the symbols that UniFFI's generator reads
         version="0.1.11", python="py3", source="src/lib.rs", packed="src/ffi.rs",
