@@ -53,8 +53,8 @@ def _refuse_missing_documents(package: Package, root: Path) -> None:
 def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) -> Iterator[str]:
     """Submodules in the package, or in a folder of its sources, whose folder is empty or missing.
 
-    A path of `.gitmodules` that git does not track is none, and outside a repository one without a folder: a source
-    distribution has the file and not the submodules.
+    `.gitmodules` may name paths that are no submodules here, for example in an unpacked source distribution.  In a
+    repository a path counts if git tracks it, elsewhere if its folder exists.
     """
     top = repository_root(root)
     if not (top / ".gitmodules").is_file():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartwheel.cargo.workspace import workspace_root
-from cartwheel.filesystem.named_files import named_files, words_of_source
+from cartwheel.filesystem.named_files import named_files, source_text, words_of_source
 from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name, source_top, there_or_not
 from cartwheel.inputs import git_reads
 from cartwheel.model.wheels.target import TARGETS
@@ -43,10 +43,7 @@ def mentioned_by_sources(
     folders: set[str] = set()
     unwatched: set[str] = set()
     for folder, path in sources:
-        try:
-            text = path.read_text("utf-8", "replace")
-        except OSError:
-            continue
+        text = source_text(path)
         texts.append(text)
         reads = _named(text, folder, root)
         if _OF_THE_PACKAGE.search(text):
